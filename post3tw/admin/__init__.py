@@ -1,0 +1,1 @@
+"""Health and metrics, on an endpoint of their own."""

@@ -1,0 +1,1 @@
+"""The post3 command: one module a verb."""

@@ -1,0 +1,1 @@
+"""The names of what is counted, thin over prometheus-client."""

@@ -1,0 +1,33 @@
+"""A bucket as the index keeps it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+
+class Versioning(str, Enum):
+    """The three states of a bucket; once it left NEVER it does not go back."""
+
+    NEVER = ""
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+@frozen
+class Bucket:
+    """One row of `buckets`. `created` is milliseconds since the epoch; `generation` rises with every change of the row or
+    of one of its documents."""
+
+    id: int
+    tenant: str
+    name: str
+    owner_id: str
+    owner_name: str
+    created: int
+    region: str
+    versioning: Versioning = Versioning.NEVER
+    object_lock: bool = False
+    generation: int = 1
+    subscribed: bool = False

@@ -1,0 +1,32 @@
+"""Ids that we make. Time-ordered, so that rows made together lie together; random, so that none can be guessed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from attrs import frozen
+
+
+@frozen
+class IdSource:
+    """Makes ids from a clock (seconds since the epoch) and a source of random bytes, both replaceable in tests."""
+
+    seconds: Callable[[], float]
+    random: Callable[[int], bytes] = os.urandom
+
+    def now(self) -> int:
+        """The time in milliseconds since the epoch, as every row keeps it."""
+        return int(self.seconds() * 1000)
+
+    def object_id(self) -> bytes:
+        """16 bytes in the order of UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits."""
+        return self.now().to_bytes(6, "big") + self.random(10)
+
+    def bucket_id(self) -> int:
+        """A positive 63-bit integer: 42 bits of milliseconds, 21 random bits."""
+        return (self.now() & ((1 << 42) - 1)) << 21 | int.from_bytes(self.random(3), "big") >> 3
+
+    def request_id(self) -> str:
+        """16 upper-case hex digits, as in x-amz-request-id."""
+        return self.random(8).hex().upper()

@@ -1,0 +1,1 @@
+"""Blob stores: immutable byte strings under ids that we make."""

@@ -1,0 +1,1 @@
+"""The index: schema, migrations, transactions written once, and the databases that run them."""

@@ -1,0 +1,149 @@
+"""What a backend provides: an index of rows and a store of blobs.
+
+A local store writes bytes first, as a blob nobody can see, and then runs one index transaction that makes them exist. What
+no row refers to is garbage, and the sweeper removes it. Crash safety, versions, copies without copying and multipart
+completion without concatenation all follow from that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from attrs import frozen
+from zope.interface import Attribute, Interface
+
+T = TypeVar("T")
+
+
+@frozen
+class Lock:
+    """What a write transaction must hold: a bucket, shared by writers of keys and exclusive for DeleteBucket and bucket
+    configuration; or one key of it. Locks of a whole group are taken in the order of (bucket, key), None first."""
+
+    bucket_id: int
+    key: bytes | None = None
+    exclusive: bool = False
+
+
+class ITransaction(Interface):
+    """The database as a transaction sees it. SQL is the part that SQLite and PostgreSQL share, with `?` placeholders;
+    parameters are int, str, bytes or None. A transaction awaits nothing but these."""
+
+    async def one(sql: str, *parameters: object) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+
+    async def all(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """All rows."""
+
+    async def run(sql: str, *parameters: object) -> int:
+        """Run a statement that returns no rows; the number of rows it changed."""
+
+    async def many(sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once for each tuple of parameters."""
+
+
+Transaction = Callable[[ITransaction], Awaitable[T]]
+"""`async def f(tx)`: pure but for `tx` (ids and times are bound from outside), because it may be run again; it raises its
+domain errors before its first write."""
+
+
+class IIndex(Interface):
+    """Rows and transactions. Implementations run the same transactions on another SQL database."""
+
+    async def start() -> None:
+        """Open, migrate when the schema is older, refuse (StoreRefused) when it is newer."""
+
+    async def stop() -> None:
+        """Finish what was accepted, then close."""
+
+    async def run(transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
+        """Run a writing transaction. Returns when it is committed, durably unless durability is relaxed.
+
+        A domain error raised by the transaction undoes it alone, not the others of its group. A full disk raises
+        InsufficientStorage.
+        """
+
+    async def read(transaction: Callable[[Any], Awaitable[T]]) -> T:
+        """Run a reading transaction on the state that was last committed."""
+
+
+class IBlobWriter(Interface):
+    """One blob being written. Not visible to anyone before `finish`."""
+
+    async def write(data: bytes) -> None:
+        """Append. One call at a time; large buffers (about 1 MiB) are best. Raises InsufficientStorage on a full disk."""
+
+    async def finish() -> None:
+        """Make it durable: when this returns, bytes and name survive a power cut (unless durability is relaxed)."""
+
+    async def abandon() -> None:
+        """Forget it, at any point; never raises."""
+
+
+class IBlobReader(Interface):
+    """One blob being read. Bytes stay readable while a reader is open, or reading raises; they never change."""
+
+    async def read(offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
+
+    def close() -> None:
+        """Let go; safe to call twice."""
+
+
+class IBlobStore(Interface):
+    """Immutable byte strings under 16-byte ids that we make. Knows no buckets, keys, frames or checksums."""
+
+    async def start() -> None:
+        """Open; clear what an earlier process left half written."""
+
+    async def stop() -> None:
+        """Close."""
+
+    async def create(blob_id: bytes) -> IBlobWriter:
+        """Begin a blob under an id never used before."""
+
+    async def open(blob_id: bytes) -> IBlobReader:
+        """Open for reading; CorruptedData when the blob is not there."""
+
+    async def delete(blob_ids: Iterable[bytes]) -> None:
+        """Remove blobs; ids that are not there are no error. The only caller is the sweeper."""
+
+
+class IBlobInventory(Interface):
+    """Optional: a blob store that can list what it holds (for fsck and tests)."""
+
+    async def blob_ids() -> list[bytes]:
+        """Every finished blob's id."""
+
+
+class StoreRefused(Exception):
+    """The store cannot be opened as it is (another process has it, a newer schema, wrong options). The text is one clear
+    line for the person who started the server."""
+
+
+@frozen
+class OpenedStore:
+    """What a local backend opens to."""
+
+    index: Any
+    blobs: Any
+
+
+class IBackend(Interface):
+    """A plugin chosen by `--backend NAME`, found through twisted.plugin."""
+
+    name = Attribute("str: what stands after --backend")
+    description = Attribute("str: one line for --help")
+
+    def options() -> Sequence[tuple[str, str | None, str]]:
+        """The backend's own options: (long name without dashes, default, help). Each also has its POST3_* variable."""
+
+    def open(options: Mapping[str, Any], reactor: Any) -> Any:
+        """Make, but do not start, an OpenedStore, or a provider of IS3Service.
+
+        `options` holds the backend's own options and `data_dir`, `durability` ("full" or "relaxed"), `reserve` (bytes).
+
+        Raises:
+            StoreRefused: the options make no sense.
+        """

@@ -1,0 +1,1 @@
+"""Public: contract suites for backends, and a running server for tests."""

@@ -1,0 +1,1 @@
+"""Pure codecs of what goes over the wire: signatures, chunk framing, checksums, ranges, XML, dates. No Twisted."""
