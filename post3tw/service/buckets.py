@@ -1,0 +1,172 @@
+"""Buckets: create, find, list, delete, and where they are."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from attrs import frozen
+
+from post3tw.api import types
+from post3tw.api.enums import BUCKET_LOCATION_CONSTRAINT
+from post3tw.model.bucket import Bucket
+from post3tw.model.errors import (
+    BucketAlreadyOwnedByYou,
+    IllegalLocationConstraint,
+    InvalidArgument,
+    InvalidLocationConstraint,
+    NotImplementedHere,
+)
+from post3tw.model.identity import Caller
+from post3tw.service.admitted import admitted_bucket, admitted_identity
+from post3tw.service.bucket_names import check_bucket_name, split_tenant
+from post3tw.service.operation import operation
+from post3tw.service.store import Store
+from post3tw.storage.index.transactions import buckets as rows
+from post3tw.storage.interfaces import Lock
+from post3tw.wire.dates import from_millis
+
+MAX_BUCKETS = 10_000
+"""Most buckets that one answer of ListBuckets names, as on AWS."""
+
+OLD_REGION = "us-east-1"
+"""The region in which creating one's own bucket again succeeds, and whose location constraint is empty."""
+
+
+@frozen
+class Buckets:
+    """The bucket operations of the local store."""
+
+    store: Store
+
+    @operation(
+        "s3:CreateBucket",
+        honours=("create_bucket_configuration",),
+        accepts={"acl": ("private",), "object_lock_enabled_for_bucket": ("False",)},
+    )
+    async def create_bucket(self, caller: Caller, input: types.CreateBucketInput) -> types.CreateBucketOutput:
+        """Create a bucket of the caller's.
+
+        Raises:
+            InvalidBucketName, InvalidLocationConstraint, IllegalLocationConstraint.
+            BucketAlreadyExists: somebody else's.
+            BucketAlreadyOwnedByYou: the caller's; in us-east-1 that is a success.
+        """
+        identity = admitted_identity(caller)
+        tenant, name = split_tenant(caller, input.bucket or "")
+        check_bucket_name(name)
+        _check_location(input.create_bucket_configuration, self.store.region)
+        ids = self.store.ids
+        bucket = Bucket(
+            id=ids.bucket_id(),
+            tenant=tenant,
+            name=name,
+            owner_id=identity.user_id,
+            owner_name=identity.display_name,
+            created=ids.now(),
+            region=self.store.region,
+        )
+        try:
+            await self.store.index.run(lambda tx: rows.create_bucket(tx, bucket))
+        except BucketAlreadyOwnedByYou:
+            if self.store.region != OLD_REGION:
+                raise
+        return types.CreateBucketOutput(location=f"/{name}")
+
+    @operation("s3:ListBucket")
+    async def head_bucket(self, caller: Caller, input: types.HeadBucketInput) -> types.HeadBucketOutput:
+        """Whether a bucket is there, and in which region."""
+        return types.HeadBucketOutput(bucket_region=admitted_bucket(caller).region, access_point_alias=False)
+
+    @operation("s3:GetBucketLocation")
+    async def get_bucket_location(
+        self, caller: Caller, input: types.GetBucketLocationInput
+    ) -> types.GetBucketLocationOutput:
+        """The location constraint, which is empty for us-east-1."""
+        region = admitted_bucket(caller).region
+        return types.GetBucketLocationOutput(location_constraint=None if region == OLD_REGION else region)
+
+    @operation("s3:DeleteBucket")
+    async def delete_bucket(self, caller: Caller, input: types.DeleteBucketInput) -> types.DeleteBucketOutput:
+        """Delete an empty bucket; its uploads in progress go with it.
+
+        Raises:
+            BucketNotEmpty: objects, versions or delete markers are left.
+        """
+        bucket, now = admitted_bucket(caller), self.store.ids.now()
+        await self.store.index.run(
+            lambda tx: rows.delete_bucket(tx, bucket.id, now), [Lock(bucket.id, exclusive=True)]
+        )
+        return types.DeleteBucketOutput()
+
+    @operation(
+        "s3:ListAllMyBuckets", honours=("max_buckets", "continuation_token", "prefix", "bucket_region")
+    )
+    async def list_buckets(self, caller: Caller, input: types.ListBucketsInput) -> types.ListBucketsOutput:
+        """The caller's buckets by name, in pages when max-buckets is given."""
+        identity = admitted_identity(caller)
+        limit = MAX_BUCKETS if input.max_buckets is None else input.max_buckets
+        if not 1 <= limit <= MAX_BUCKETS:
+            raise InvalidArgument(
+                f"Argument max-buckets must be an integer between 1 and {MAX_BUCKETS}.",
+                argument_name="max-buckets",
+                argument_value=limit,
+            )
+        prefix = input.prefix or ""
+        after = _name_of_token(input.continuation_token)
+        found = await self.store.index.read(
+            lambda tx: rows.list_buckets(
+                tx, identity.tenant, identity.user_id, prefix, after, limit + 1, input.bucket_region
+            )
+        )
+        more = len(found) > limit
+        page = found[:limit]
+        return types.ListBucketsOutput(
+            buckets=[
+                types.Bucket(name=b.name, creation_date=from_millis(b.created), bucket_region=_region(input, b))
+                for b in page
+            ],
+            owner=types.Owner(id=identity.user_id, display_name=identity.display_name),
+            continuation_token=_token_of_name(page[-1].name) if more else None,
+            prefix=input.prefix,
+        )
+
+
+def _region(input: types.ListBucketsInput, bucket: Bucket) -> str | None:
+    """AWS names regions only in answers to paged requests, which old clients do not make."""
+    paged = input.max_buckets is not None or input.continuation_token is not None or input.bucket_region is not None
+    return bucket.region if paged else None
+
+
+def _token_of_name(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _name_of_token(token: str | None) -> str:
+    if token is None:
+        return ""
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidArgument(
+            "The continuation token provided is incorrect", argument_name="continuation-token", argument_value=token
+        ) from None
+
+
+def _check_location(configuration: types.CreateBucketConfiguration | None, region: str) -> None:
+    """A bucket is made here or not at all; a constraint must name this region, or be absent in us-east-1."""
+    if configuration is None:
+        return
+    if configuration.location is not None or configuration.bucket is not None or configuration.tags is not None:
+        raise NotImplementedHere(
+            "CreateBucket does not support Location, Bucket and Tags yet.", operation="CreateBucket"
+        )
+    constraint = configuration.location_constraint
+    if not constraint or constraint == region:
+        return
+    if constraint not in BUCKET_LOCATION_CONSTRAINT:
+        raise InvalidLocationConstraint(location_constraint=constraint)
+    raise IllegalLocationConstraint(
+        f"The {constraint} location constraint is incompatible for the region specific endpoint this request was sent to.",
+        location_constraint=constraint,
+    )
