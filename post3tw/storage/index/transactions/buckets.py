@@ -1,0 +1,121 @@
+"""Buckets: their rows, and what must hold before one goes."""
+
+from __future__ import annotations
+
+from post3tw.model.bucket import Bucket, Versioning
+from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
+from post3tw.storage.index.rows import BUCKET_COLUMNS, INSERT_BUCKET, bucket_from_row, bucket_values
+from post3tw.storage.index.transactions.blobs import release_parts
+from post3tw.storage.interfaces import ITransaction
+
+
+async def create_bucket(tx: ITransaction, bucket: Bucket) -> None:
+    """Insert a bucket.
+
+    Raises:
+        BucketAlreadyOwnedByYou: the tenant has one of this name, and `bucket.owner_id` owns it.
+        BucketAlreadyExists: somebody else owns it.
+    """
+    existing = await find_bucket(tx, bucket.tenant, bucket.name)
+    if existing is not None:
+        taken = BucketAlreadyOwnedByYou if existing.owner_id == bucket.owner_id else BucketAlreadyExists
+        raise taken(bucket_name=bucket.name)
+    await tx.run(INSERT_BUCKET, *bucket_values(bucket))
+
+
+_FIND = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.tenant = ? AND k.name = ?"
+
+
+async def find_bucket(tx: ITransaction, tenant: str, name: str) -> Bucket | None:
+    """The bucket of this name in a tenant's namespace, or None."""
+    row = await tx.one(_FIND, tenant, name)
+    return None if row is None else bucket_from_row(row)
+
+
+_REQUIRE = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.id = ?"
+
+
+async def require_bucket(tx: ITransaction, bucket_id: int) -> Bucket:
+    """The bucket as it is now. Every write begins with it: what was admitted may have been deleted since.
+
+    Raises:
+        NoSuchBucket: it is gone. The caller knows the name, and may add it.
+    """
+    row = await tx.one(_REQUIRE, bucket_id)
+    if row is None:
+        raise NoSuchBucket
+    return bucket_from_row(row)
+
+
+async def delete_bucket(tx: ITransaction, bucket_id: int, now: int) -> None:
+    """Delete an empty bucket with its documents; uploads in progress are aborted with it, as AWS does.
+
+    Needs the exclusive lock of the bucket.
+
+    Raises:
+        NoSuchBucket: it is gone already.
+        BucketNotEmpty: versions or delete markers are left.
+    """
+    bucket = await require_bucket(tx, bucket_id)
+    if await tx.one("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", bucket_id) is not None:
+        raise BucketNotEmpty(bucket_name=bucket.name)
+    for (upload_id,) in await tx.all("SELECT id FROM uploads WHERE bucket = ?", bucket_id):
+        await release_parts(tx, upload_id, now)
+    await tx.run("DELETE FROM uploads WHERE bucket = ?", bucket_id)
+    await tx.run("DELETE FROM bucket_documents WHERE bucket = ?", bucket_id)
+    await tx.run("DELETE FROM buckets WHERE id = ?", bucket_id)
+
+
+async def list_buckets(
+    tx: ITransaction,
+    tenant: str,
+    owner_id: str | None,
+    prefix: str = "",
+    after: str = "",
+    limit: int = 1000,
+    region: str | None = None,
+) -> list[Bucket]:
+    """At most `limit` buckets of a tenant in the order of their names.
+
+    Args:
+        tx: the transaction.
+        tenant: the namespace.
+        owner_id: only those of this owner; None for everybody's.
+        prefix: only names that begin with it.
+        after: only names greater than it, where the last page ended.
+        limit: how many at most.
+        region: only those in this region.
+    """
+    if not prefix.isascii() or "\0" in prefix:
+        return []  # names are ASCII
+    conditions, parameters = ["k.tenant = ?", "k.name > ?"], [tenant, after]
+    if prefix:
+        conditions += ["k.name >= ?", "k.name < ?"]
+        parameters += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]
+    if owner_id is not None:
+        conditions.append("k.owner_id = ?")
+        parameters.append(owner_id)
+    if region is not None:
+        conditions.append("k.region = ?")
+        parameters.append(region)
+    sql = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE {' AND '.join(conditions)} ORDER BY k.name LIMIT ?"
+    return [bucket_from_row(row) for row in await tx.all(sql, *parameters, limit)]
+
+
+async def bucket_count(tx: ITransaction, owner_id: str) -> int:
+    """How many buckets an owner has, in all tenants."""
+    row = await tx.one("SELECT COUNT(*) FROM buckets WHERE owner_id = ?", owner_id)
+    return row[0] if row is not None else 0
+
+
+async def set_versioning(tx: ITransaction, bucket_id: int, versioning: Versioning) -> None:
+    """Set a bucket's versioning state. Which changes S3 allows is the caller's to decide.
+
+    Raises:
+        NoSuchBucket: the bucket is gone.
+    """
+    changed = await tx.run(
+        "UPDATE buckets SET versioning = ?, generation = generation + 1 WHERE id = ?", versioning.value, bucket_id
+    )
+    if not changed:
+        raise NoSuchBucket

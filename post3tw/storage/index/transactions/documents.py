@@ -1,0 +1,64 @@
+"""Bucket documents: tagging, policy, CORS and so on, by kind. Their text means nothing to the index."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from post3tw.model.errors import NoSuchBucket
+from post3tw.storage.interfaces import ITransaction
+
+
+@frozen
+class Document:
+    """A document of a bucket. `generation` is the bucket's when it was written: what a parsed form is cached under."""
+
+    body: bytes
+    generation: int
+
+
+async def get_document(tx: ITransaction, bucket_id: int, kind: str) -> Document | None:
+    """The bucket's document of this kind, or None."""
+    row = await tx.one("SELECT body, generation FROM bucket_documents WHERE bucket = ? AND kind = ?", bucket_id, kind)
+    return None if row is None else Document(row[0], row[1])
+
+
+async def put_document(tx: ITransaction, bucket_id: int, kind: str, body: bytes) -> int:
+    """Write a document, replacing the one of its kind. Returns the bucket's new generation.
+
+    Raises:
+        NoSuchBucket: the bucket is gone.
+    """
+    generation = await _next_generation(tx, bucket_id)
+    await tx.run(
+        "INSERT INTO bucket_documents (bucket, kind, body, generation) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (bucket, kind) DO UPDATE SET body = excluded.body, generation = excluded.generation",
+        bucket_id,
+        kind,
+        body,
+        generation,
+    )
+    return generation
+
+
+async def delete_document(tx: ITransaction, bucket_id: int, kind: str) -> bool:
+    """Delete a document. Returns whether there was one; when there was, the bucket's generation rises.
+
+    Raises:
+        NoSuchBucket: the bucket is gone.
+    """
+    if await get_document(tx, bucket_id, kind) is None:
+        if await tx.one("SELECT 1 FROM buckets WHERE id = ?", bucket_id) is None:
+            raise NoSuchBucket
+        return False
+    await _next_generation(tx, bucket_id)
+    await tx.run("DELETE FROM bucket_documents WHERE bucket = ? AND kind = ?", bucket_id, kind)
+    return True
+
+
+async def _next_generation(tx: ITransaction, bucket_id: int) -> int:
+    row = await tx.one("SELECT generation FROM buckets WHERE id = ?", bucket_id)
+    if row is None:
+        raise NoSuchBucket
+    generation: int = row[0] + 1
+    await tx.run("UPDATE buckets SET generation = ? WHERE id = ?", generation, bucket_id)
+    return generation
