@@ -1,9 +1,9 @@
 """XML in (a small tree, by expat) and the escaping that XML out needs.
 
-Request documents of S3 are small trees of elements with text. `parse` reads them into `Element`s and refuses what an
-attacker could use: document types, entities, deep nesting, endless elements. Namespaces are stripped, since clients send
-all, one or none of them; attributes of the XML Schema instance namespace keep their usual prefix (`xsi:type`), as the S3
-model names them.
+Request documents of S3 are small trees of elements with text. `parse` reads them into `Element`s and refuses what
+an attacker could use: document types, entities, deep nesting, endless elements. Namespaces are stripped, since clients
+send all, one or none of them; attributes of the XML Schema instance namespace keep their usual prefix (`xsi:type`), as
+the S3 model names them.
 """
 
 from __future__ import annotations
