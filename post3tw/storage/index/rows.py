@@ -1,11 +1,13 @@
 """Rows of the index to values of the model, and back.
 
-A select list and the function that reads its rows belong together: `VERSION_COLUMNS` with `version_from_row`, and so on. The
-functions read from the front of a row, so a query may add columns of its own behind: `SELECT {VERSION_COLUMNS}, v.key` leaves
-the key in `row[-1]`. Columns carry the alias of their table: v(ersions), b(odies), o (blobs), p(arts), u(ploads), k (buckets).
+A select list and the function that reads its rows belong together: `VERSION_COLUMNS` with `version_from_row`, and so on.
+The functions read from the front of a row, so a query may add columns of its own behind: `SELECT {VERSION_COLUMNS}, v.key`
+leaves the key in `row[-1]`. Columns carry the alias of their table: v(ersions), b(odies), o (blobs), p(arts), u(ploads),
+k (buckets).
 
-CRC32C values travel with what they protect: those of a blob come with every row; those of an inline body only with its bytes,
-that is with the `_WITH_BODY` texts (or `transactions.blobs.load_body`), so that a HEAD touches no page that holds bodies.
+CRC32C values travel with what they protect: those of a blob come with every row; those of an inline body only with its
+bytes, that is with the `_WITH_BODY` texts (or `transactions.blobs.load_body`), so that a HEAD touches no page that holds
+bodies.
 """
 
 from __future__ import annotations
@@ -134,25 +136,25 @@ def bucket_values(bucket: Bucket) -> tuple[object, ...]:
 # -- versions ---------------------------------------------------------------------------------------------------------
 
 _VERSION_COLUMNS = (
-    "v.id, v.seq, v.is_null, v.delete_marker, v.created, v.size, v.etag, v.owner_id, v.owner_name, v.headers, v.metadata,"
-    " v.tags, v.storage_class, v.acl, v.retention_mode, v.retain_until, v.legal_hold, v.checksum, v.part_count, v.body,"
+    "v.id, v.seq, v.is_null, v.delete_marker, v.created, v.size, v.etag, v.owner_id, v.owner_name, v.headers,"
+    " v.metadata, v.tags, v.storage_class, v.acl, v.retention_mode, v.retain_until, v.legal_hold, v.checksum, v.part_count, v.body,"
     " v.blob, v.coding"
 )
 
 VERSION_COLUMNS = f"{_VERSION_COLUMNS}, o.crcs, NULL"
-"""What `version_from_row` reads; for `FROM {FROM_VERSIONS}`. `placement.crcs` is empty for inline bodies, `inline` None."""
+"""What `version_from_row` reads; for `FROM {FROM_VERSIONS}`. Of an inline body, `placement.crcs` is empty."""
 
 FROM_VERSIONS = "versions v LEFT JOIN blobs o ON o.id = v.blob"
 
 VERSION_COLUMNS_WITH_BODY = f"{_VERSION_COLUMNS}, COALESCE(b.crcs, o.crcs), b.data"
-"""The same with `placement.crcs` and `inline` of an inline body; for `FROM {FROM_VERSIONS_WITH_BODY}`."""
+"""The same, and `inline` and `placement.crcs` of an inline body; for `FROM {FROM_VERSIONS_WITH_BODY}`."""
 
 FROM_VERSIONS_WITH_BODY = f"{FROM_VERSIONS} LEFT JOIN bodies b ON b.id = v.body"
 
 INSERT_VERSION = (
     "INSERT INTO versions (bucket, key, id, seq, is_null, delete_marker, created, size, etag, owner_id, owner_name,"
-    " headers, metadata, tags, storage_class, acl, retention_mode, retain_until, legal_hold, checksum, part_count, body,"
-    " blob, coding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " headers, metadata, tags, storage_class, acl, retention_mode, retain_until, legal_hold, checksum, part_count,"
+    " body, blob, coding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -224,14 +226,14 @@ def _description_values(description: Description) -> tuple[object, ...]:
 # -- uploads and parts ------------------------------------------------------------------------------------------------
 
 UPLOAD_COLUMNS = (
-    "u.id, u.bucket, u.key, u.created, u.owner_id, u.owner_name, u.initiator_id, u.initiator_name, u.headers, u.metadata,"
-    " u.tags, u.storage_class, u.acl, u.retention_mode, u.retain_until, u.legal_hold, u.checksum_algorithm,"
+    "u.id, u.bucket, u.key, u.created, u.owner_id, u.owner_name, u.initiator_id, u.initiator_name, u.headers,"
+    " u.metadata, u.tags, u.storage_class, u.acl, u.retention_mode, u.retain_until, u.legal_hold, u.checksum_algorithm,"
     " u.checksum_type"
 )
 
 INSERT_UPLOAD = (
-    "INSERT INTO uploads (id, bucket, key, created, owner_id, owner_name, initiator_id, initiator_name, headers, metadata,"
-    " tags, storage_class, acl, retention_mode, retain_until, legal_hold, checksum_algorithm, checksum_type)"
+    "INSERT INTO uploads (id, bucket, key, created, owner_id, owner_name, initiator_id, initiator_name, headers,"
+    " metadata, tags, storage_class, acl, retention_mode, retain_until, legal_hold, checksum_algorithm, checksum_type)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
@@ -269,7 +271,7 @@ def upload_values(upload: Upload) -> tuple[object, ...]:
 
 
 PART_COLUMNS = 'p.number, p.id, p."offset", p.size, p.etag, p.created, p.checksum, p.body, p.blob, p.coding, o.crcs'
-"""What `part_from_row` reads; for `FROM {FROM_PARTS}`. The CRCs of an inline part come from `load_body` with its bytes."""
+"""What `part_from_row` reads; for `FROM {FROM_PARTS}`. The CRCs of an inline part come with its bytes, by `load_body`."""
 
 FROM_PARTS = "parts p LEFT JOIN blobs o ON o.id = p.blob"
 

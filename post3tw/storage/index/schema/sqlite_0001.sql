@@ -19,6 +19,7 @@ CREATE TABLE buckets (
     subscribed  INTEGER NOT NULL DEFAULT 0, -- changes are recorded in the outbox
     UNIQUE (tenant, name)
 );
+CREATE INDEX buckets_by_owner ON buckets (owner_id, tenant, name);
 
 CREATE TABLE bucket_documents (             -- tagging, policy, cors, … opaque to the index
     bucket     INTEGER NOT NULL,
@@ -56,6 +57,7 @@ CREATE TABLE versions (                     -- every version and delete marker o
 );
 CREATE UNIQUE INDEX versions_by_key ON versions (bucket, key, seq DESC);
 CREATE UNIQUE INDEX null_versions ON versions (bucket, key) WHERE is_null = 1;
+CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL; -- the sweeper's second look
 CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL;    -- the sweeper asks before it condemns
 
 CREATE TABLE current (                      -- keys whose latest version is an object: what listings read
@@ -87,6 +89,7 @@ CREATE TABLE blobs (                        -- what the blob store holds or is a
     condemned   INTEGER                     -- when the sweeper condemned it; no reference may be taken any more
 );
 CREATE INDEX unreferenced_blobs ON blobs (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX condemned_blobs ON blobs (condemned) WHERE condemned IS NOT NULL;
 
 CREATE TABLE blob_references (
     blob   BLOB NOT NULL,
@@ -131,6 +134,7 @@ CREATE TABLE parts (                        -- of an upload, then of the version
     coding   TEXT,
     PRIMARY KEY (owner, number)
 ) WITHOUT ROWID;
+CREATE INDEX parts_by_blob ON parts (blob) WHERE blob IS NOT NULL;
 CREATE INDEX parts_by_blob ON parts (blob) WHERE blob IS NOT NULL;
 
 CREATE TABLE outbox (                       -- changes that a consumer waits for, written with the change itself

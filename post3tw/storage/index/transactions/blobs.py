@@ -4,16 +4,16 @@ Theory of operation
 ===================
 The row of a blob goes through these states, and only forward but for the one arrow back:
 
-    begun      lease_until set, no reference          `begin_blob`, kept alive by `renew_leases`
-    live       lease_until NULL, >= 1 reference       `place`, `share`
-    released   lease_until set, no reference          `release` dropped the last reference; `share` may make it live again
-    condemned  condemned set, no reference            `condemn`, when lease_until has passed
-    forgotten  no row                                 `forget`, after the blob store has deleted the bytes
+    begun      lease_until set, no reference     `begin_blob`, kept alive by `renew_leases`
+    live       lease_until NULL, >= 1 reference  `place`, `share`
+    released   lease_until set, no reference     `release` dropped the last reference; `share` may make it live again
+    condemned  condemned set, no reference       `condemn`, when lease_until has passed
+    forgotten  no row                            `forget`, after the blob store has deleted the bytes
 
-References are rows, never a counter that can drift. A reference is taken only where `condemned` is NULL, in the statement
-that also takes the blob off the sweeper's list; `condemn` looks for references once more in its own. Both are write
-transactions, so one of them comes first and the other sees it. A reader needs no reference: the sweeper deletes the bytes of a
-condemned blob only after a grace period (`condemned_before`).
+References are rows, never a counter that can drift. A reference is taken only where `condemned` is NULL, in the
+transaction that also takes the blob off the sweeper's list; `condemn` looks for references once more in its own. Both are
+write transactions, so one of them comes first and the other sees it. A reader needs no reference: the sweeper deletes the
+bytes of a condemned blob only after a grace period (`condemned_before`).
 
 Inline bodies have one owner each and go with it.
 """
@@ -53,6 +53,7 @@ async def renew_leases(tx: ITransaction, blob_ids: Sequence[bytes], lease_until:
 
 
 _PLACE_BLOB = "UPDATE blobs SET size = ?, crcs = ?, lease_until = NULL WHERE id = ? AND condemned IS NULL"
+_REVIVE = "UPDATE blobs SET lease_until = NULL WHERE id = ? AND condemned IS NULL AND crcs IS NOT NULL"
 _REFER = "INSERT INTO blob_references (blob, holder) VALUES (?, ?)"
 
 
@@ -167,7 +168,7 @@ async def condemn(tx: ITransaction, now: int, limit: int) -> int:
     References are looked for again, whatever the lease says: a mistake elsewhere must not cost bytes.
     """
     return await tx.run(
-        "UPDATE blobs SET condemned = ? WHERE id IN (SELECT o.id FROM blobs o WHERE o.lease_until < ?"
+        "UPDATE blobs SET condemned = ?, lease_until = NULL WHERE id IN (SELECT o.id FROM blobs o WHERE o.lease_until < ?"
         " AND o.condemned IS NULL AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
         " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.blob = o.id)"
         " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.blob = o.id)"
