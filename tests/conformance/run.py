@@ -1,0 +1,126 @@
+"""Run Ceph's s3-tests against a post3tw started for it, and hold the outcome against the list of tests that pass.
+
+    git clone https://github.com/ceph/s3-tests && git -C s3-tests checkout 8f0ae7b4
+    python3 -m venv s3-tests/.venv && s3-tests/.venv/bin/pip install -r s3-tests/requirements.txt
+    python -m tests.conformance.run s3-tests              # fails when a test of passing.txt does not pass any more
+    python -m tests.conformance.run s3-tests --update     # adds what passes now to passing.txt; never takes away
+
+The suite is not part of this repository, so this is run by hand before a release, not by `make test`. What it runs: the class
+"core" of test_s3.py and the SigV4 half of test_headers.py, without those marked fails_on_aws (--all takes them too).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from post3tw.testing.server import RunningServer
+
+HERE = Path(__file__).parent
+PASSING = HERE / "passing.txt"
+CORE = "not (encryption or bucket_logging or lifecycle or iam_account or cloud_transition or cloud_restore)"
+SELECTIONS = {
+    "s3tests/functional/test_s3.py": CORE,
+    "s3tests/functional/test_headers.py": "not auth_aws2",
+}
+USERS = {
+    "s3 main": ("MAINKEY", "main-secret", "testid", "M. Tester", ""),
+    "s3 alt": ("ALTKEY", "alt-secret", "altid", "john.doe", ""),
+    "s3 tenant": ("TENANTKEY", "tenant-secret", "testx$tenantid", "testx$tenanteduser", "testx"),
+    "iam": ("IAMKEY", "iam-secret", "iamid", "youruseridhere", ""),
+    "iam root": ("IAMROOTKEY", "iamroot-secret", "RGW11111111111111111", "account1", ""),
+    "iam alt root": ("IAMALTROOTKEY", "iamaltroot-secret", "RGW22222222222222222", "account2", ""),
+}
+"""Section of the suite's configuration: access key, secret, user id, display name, tenant."""
+
+
+def write_identities(path: Path) -> None:
+    """The users that the suite wants, as an identities file."""
+    tables = []
+    for section, (access, secret, user, name, tenant) in USERS.items():
+        lines = ["[[user]]", f'access_key = "{access}"', f'secret_key = "{secret}"', f'id = "{user}"']
+        lines += [f'display_name = "{name}"', f'email = "{section.replace(" ", ".")}@example.com"']
+        tables.append("\n".join(lines + ([f'tenant = "{tenant}"'] if tenant else [])))
+    path.write_text("\n\n".join(tables) + "\n")
+    path.chmod(0o600)
+
+
+def write_configuration(path: Path, host: str, port: int) -> None:
+    """The suite's own configuration file."""
+    parts = [f"[DEFAULT]\nhost = {host}\nport = {port}\nis_secure = False\nssl_verify = False"]
+    parts.append(
+        "[fixtures]\nbucket prefix = post3-{random}-\niam name prefix = s3-tests-\niam path prefix = /s3-tests/"
+    )
+    for section, (access, secret, user, name, tenant) in USERS.items():
+        lines = [f"[{section}]", f"access_key = {access}", f"secret_key = {secret}", f"user_id = {user}"]
+        lines += [f"display_name = {name}", f"email = {section.replace(' ', '.')}@example.com"]
+        lines += ["api_name = us-east-1"] if section == "s3 main" else []
+        parts.append("\n".join(lines + ([f"tenant = {tenant}"] if tenant else [])))
+    path.write_text("\n\n".join(parts) + "\n")
+
+
+def outcomes(report: Path) -> dict[str, str]:
+    """Test name to passed, failed or skipped, from a JUnit report."""
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by pytest a moment ago
+        module = case.attrib["classname"].rsplit(".", 1)[-1]
+        states = {child.tag for child in case}
+        state = "failed" if states & {"failure", "error"} else "skipped" if "skipped" in states else "passed"
+        found[f"{module}::{case.attrib['name']}"] = state
+    return found
+
+
+def run_suite(suite: Path, configuration: Path, work: Path, *, everything: bool, select: str, jobs: int) -> dict[str, str]:
+    """Run the selected tests of the suite with its own interpreter."""
+    found: dict[str, str] = {}
+    for file, marks in SELECTIONS.items():
+        report = work / (Path(file).stem + ".xml")
+        marks = marks if everything else f"({marks}) and not fails_on_aws"
+        command = [str(suite / ".venv/bin/pytest"), "-q", "--tb=short", f"--junitxml={report}", "-m", marks, file]
+        command += ["-k", select] if select else []
+        command += ["-n", str(jobs)] if jobs > 1 else []
+        with (work / (Path(file).stem + ".log")).open("w") as log:
+            environment = {**os.environ, "S3TEST_CONF": str(configuration)}
+            subprocess.run(command, cwd=suite, env=environment, stdout=log, stderr=log, check=False)
+        if report.exists():
+            found.update(outcomes(report))
+    return found
+
+
+def main() -> int:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", type=Path, help="checkout of ceph/s3-tests, with its .venv")
+    parser.add_argument("--update", action="store_true", help="add what passes now to passing.txt")
+    parser.add_argument("--all", action="store_true", help="run tests marked fails_on_aws too")
+    parser.add_argument("-k", dest="select", default="", help="as pytest's -k")
+    parser.add_argument("-n", dest="jobs", type=int, default=1, help="with pytest-xdist: this many processes")
+    parser.add_argument("--work", type=Path, help="directory for reports and logs (default: a new temporary one)")
+    arguments = parser.parse_args()
+    work = arguments.work or Path(tempfile.mkdtemp(prefix="s3-tests-"))
+    work.mkdir(parents=True, exist_ok=True)
+    write_identities(work / "identities.toml")
+    with RunningServer(options=["--identities", str(work / "identities.toml")]) as server:
+        write_configuration(work / "s3tests.conf", server.host, server.port)
+        suite = arguments.suite.resolve()
+        found = run_suite(
+            suite, work / "s3tests.conf", work, everything=arguments.all, select=arguments.select, jobs=arguments.jobs
+        )
+    passed = sorted(name for name, state in found.items() if state == "passed")
+    known = set(PASSING.read_text().split()) if PASSING.exists() else set()
+    lost = sorted(name for name in known & found.keys() if found[name] != "passed")
+    print(f"{len(passed)} of {len(found)} pass; {len(set(passed) - known)} new; {len(lost)} lost; reports in {work}")
+    for name in lost:
+        print("lost:", name)
+    if arguments.update:
+        PASSING.write_text("".join(f"{name}\n" for name in sorted(known | set(passed))))
+    return 1 if lost or not found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
