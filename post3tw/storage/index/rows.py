@@ -1,9 +1,9 @@
 """Rows of the index to values of the model, and back.
 
 A select list and the function that reads its rows belong together: `VERSION_COLUMNS` with `version_from_row`, and so on.
-The functions read from the front of a row, so a query may add columns of its own behind: `SELECT {VERSION_COLUMNS}, v.key`
-leaves the key in `row[-1]`. Columns carry the alias of their table: v(ersions), b(odies), o (blobs), p(arts), u(ploads),
-k (buckets).
+The functions read from the front of a row, so a query may add columns of its own behind: after
+`SELECT {VERSION_COLUMNS}, v.key` the key is in `row[-1]`. Columns carry the alias of their table: v(ersions), b(odies),
+o (blobs), p(arts), u(ploads), k (buckets).
 
 CRC32C values travel with what they protect: those of a blob come with every row; those of an inline body only with its
 bytes, that is with the `_WITH_BODY` texts (or `transactions.blobs.load_body`), so that a HEAD touches no page that holds
@@ -137,8 +137,8 @@ def bucket_values(bucket: Bucket) -> tuple[object, ...]:
 
 _VERSION_COLUMNS = (
     "v.id, v.seq, v.is_null, v.delete_marker, v.created, v.size, v.etag, v.owner_id, v.owner_name, v.headers,"
-    " v.metadata, v.tags, v.storage_class, v.acl, v.retention_mode, v.retain_until, v.legal_hold, v.checksum, v.part_count, v.body,"
-    " v.blob, v.coding"
+    " v.metadata, v.tags, v.storage_class, v.acl, v.retention_mode, v.retain_until, v.legal_hold, v.checksum,"
+    " v.part_count, v.body, v.blob, v.coding"
 )
 
 VERSION_COLUMNS = f"{_VERSION_COLUMNS}, o.crcs, NULL"
@@ -271,7 +271,7 @@ def upload_values(upload: Upload) -> tuple[object, ...]:
 
 
 PART_COLUMNS = 'p.number, p.id, p."offset", p.size, p.etag, p.created, p.checksum, p.body, p.blob, p.coding, o.crcs'
-"""What `part_from_row` reads; for `FROM {FROM_PARTS}`. The CRCs of an inline part come with its bytes, by `load_body`."""
+"""What `part_from_row` reads; for `FROM {FROM_PARTS}`. The CRCs of an inline part come by `load_body`."""
 
 FROM_PARTS = "parts p LEFT JOIN blobs o ON o.id = p.blob"
 

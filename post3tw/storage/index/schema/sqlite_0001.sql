@@ -57,8 +57,7 @@ CREATE TABLE versions (                     -- every version and delete marker o
 );
 CREATE UNIQUE INDEX versions_by_key ON versions (bucket, key, seq DESC);
 CREATE UNIQUE INDEX null_versions ON versions (bucket, key) WHERE is_null = 1;
-CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL; -- the sweeper's second look
-CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL;    -- the sweeper asks before it condemns
+CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL; -- the sweeper asks before it condemns
 
 CREATE TABLE current (                      -- keys whose latest version is an object: what listings read
     bucket        INTEGER NOT NULL,
@@ -134,7 +133,6 @@ CREATE TABLE parts (                        -- of an upload, then of the version
     coding   TEXT,
     PRIMARY KEY (owner, number)
 ) WITHOUT ROWID;
-CREATE INDEX parts_by_blob ON parts (blob) WHERE blob IS NOT NULL;
 CREATE INDEX parts_by_blob ON parts (blob) WHERE blob IS NOT NULL;
 
 CREATE TABLE outbox (                       -- changes that a consumer waits for, written with the change itself

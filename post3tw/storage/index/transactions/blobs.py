@@ -11,9 +11,9 @@ The row of a blob goes through these states, and only forward but for the one ar
     forgotten  no row                            `forget`, after the blob store has deleted the bytes
 
 References are rows, never a counter that can drift. A reference is taken only where `condemned` is NULL, in the
-transaction that also takes the blob off the sweeper's list; `condemn` looks for references once more in its own. Both are
-write transactions, so one of them comes first and the other sees it. A reader needs no reference: the sweeper deletes the
-bytes of a condemned blob only after a grace period (`condemned_before`).
+transaction that also takes the blob off the sweeper's list; `condemn` looks for references once more in its own. Both
+are write transactions, so one of them comes first and the other sees it. A reader needs no reference: the sweeper
+deletes the bytes of a condemned blob only after a grace period (`condemned_before`).
 
 Inline bodies have one owner each and go with it.
 """
@@ -168,8 +168,8 @@ async def condemn(tx: ITransaction, now: int, limit: int) -> int:
     References are looked for again, whatever the lease says: a mistake elsewhere must not cost bytes.
     """
     return await tx.run(
-        "UPDATE blobs SET condemned = ?, lease_until = NULL WHERE id IN (SELECT o.id FROM blobs o WHERE o.lease_until < ?"
-        " AND o.condemned IS NULL AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
+        "UPDATE blobs SET condemned = ?, lease_until = NULL WHERE id IN (SELECT o.id FROM blobs o"
+        " WHERE o.lease_until < ? AND o.condemned IS NULL AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
         " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.blob = o.id)"
         " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.blob = o.id)"
         " LIMIT ?)",
