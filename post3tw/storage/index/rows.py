@@ -1,13 +1,13 @@
 """Rows of the index to values of the model, and back.
 
-A select list and the function that reads its rows belong together: `VERSION_COLUMNS` with `version_from_row`, and so on.
+A select list and the function that reads its rows belong together: VERSION_COLUMNS with `version_from_row`, and so on.
 The functions read from the front of a row, so a query may add columns of its own behind: after
 `SELECT {VERSION_COLUMNS}, v.key` the key is in `row[-1]`. Columns carry the alias of their table: v(ersions), b(odies),
 o (blobs), p(arts), u(ploads), k (buckets).
 
-CRC32C values travel with what they protect: those of a blob come with every row; those of an inline body only with its
-bytes, that is with the `_WITH_BODY` texts (or `transactions.blobs.load_body`), so that a HEAD touches no page that holds
-bodies.
+CRC32C values travel with what they protect: those of a blob come with every row; those of an inline body only with
+its bytes, that is with the `_WITH_BODY` texts (or `transactions.blobs.load_body`), so that a HEAD touches no page that
+holds bodies.
 """
 
 from __future__ import annotations

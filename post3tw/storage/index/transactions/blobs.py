@@ -169,7 +169,8 @@ async def condemn(tx: ITransaction, now: int, limit: int) -> int:
     """
     return await tx.run(
         "UPDATE blobs SET condemned = ?, lease_until = NULL WHERE id IN (SELECT o.id FROM blobs o"
-        " WHERE o.lease_until < ? AND o.condemned IS NULL AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
+        " WHERE o.lease_until < ? AND o.condemned IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
         " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.blob = o.id)"
         " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.blob = o.id)"
         " LIMIT ?)",
