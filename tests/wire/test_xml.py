@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -117,7 +117,7 @@ class ParseTests(SynchronousTestCase):
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:
         """Arbitrary bytes give an element or MalformedXML, nothing else."""
-        with suppress(MalformedXML):
+        with contextlib.suppress(MalformedXML):
             self.assertIsInstance(parse(data), Element)
 
 
