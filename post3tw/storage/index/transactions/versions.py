@@ -1,0 +1,137 @@
+"""Rows of `versions` and `current`: finding a version, and the single steps that transactions on objects are made of."""
+
+from __future__ import annotations
+
+from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from post3tw.model.version import NULL_VERSION, Version, parse_version_token
+from post3tw.storage.index.rows import (
+    FROM_VERSIONS,
+    FROM_VERSIONS_WITH_BODY,
+    VERSION_COLUMNS,
+    VERSION_COLUMNS_WITH_BODY,
+    version_from_row,
+)
+from post3tw.storage.index.transactions.blobs import release, release_parts
+from post3tw.storage.interfaces import ITransaction
+
+# -- finding ----------------------------------------------------------------------------------------------------------
+
+_OF_KEY = "WHERE v.bucket = ? AND v.key = ?"
+_LATEST = "ORDER BY v.seq DESC LIMIT 1"
+_NULL = "AND v.is_null = 1"
+_NUMBERED = "AND v.seq = ?"
+_HEAD = f"SELECT {VERSION_COLUMNS} FROM {FROM_VERSIONS} {_OF_KEY} "
+_WHOLE = f"SELECT {VERSION_COLUMNS_WITH_BODY} FROM {FROM_VERSIONS_WITH_BODY} {_OF_KEY} "
+_LATEST_OF = {False: _HEAD + _LATEST, True: _WHOLE + _LATEST}
+_NULL_OF = {False: _HEAD + _NULL, True: _WHOLE + _NULL}
+_NUMBERED_OF = {False: _HEAD + _NUMBERED, True: _WHOLE + _NUMBERED}
+
+_MAX_SEQ = (1 << 63) - 1
+
+
+async def find_version(
+    tx: ITransaction, bucket_id: int, key: bytes, version_id: str | None = None, *, with_body: bool = False
+) -> Version | None:
+    """A version of a key, or None. It may be a delete marker.
+
+    Args:
+        tx: the transaction.
+        bucket_id: the bucket.
+        key: the key.
+        version_id: as clients see it; None for the latest.
+        with_body: whether to fill `inline` and the CRCs of an inline body.
+    """
+    if version_id is None:
+        row = await tx.one(_LATEST_OF[with_body], bucket_id, key)
+        return None if row is None else version_from_row(row)
+    if version_id == NULL_VERSION:
+        row = await tx.one(_NULL_OF[with_body], bucket_id, key)
+        return None if row is None else version_from_row(row)
+    token = parse_version_token(version_id)
+    if token is None or token[0] > _MAX_SEQ:
+        return None
+    row = await tx.one(_NUMBERED_OF[with_body], bucket_id, key, token[0])
+    if row is None:
+        return None
+    version = version_from_row(row)
+    return version if version.version_id == version_id else None
+
+
+async def require_object(
+    tx: ITransaction, bucket_id: int, key: bytes, version_id: str | None = None, *, with_body: bool = False
+) -> Version:
+    """Like find_version, but it is there and is not a delete marker.
+
+    Raises:
+        NoSuchKey: there is no current object.
+        NoSuchVersion: there is no version of this id.
+        MethodNotAllowed: the id is that of a delete marker.
+    """
+    version = await find_version(tx, bucket_id, key, version_id, with_body=with_body)
+    if version is not None and not version.delete_marker:
+        return version
+    name = key.decode()
+    if version_id is None:
+        if version is None:
+            raise NoSuchKey(key=name)
+        raise NoSuchKey(key=name, delete_marker=True, version_id=version.version_id)
+    if version is None:
+        raise NoSuchVersion(key=name, version_id=version_id)
+    raise MethodNotAllowed(
+        resource_type="DeleteMarker", delete_marker=True, version_id=version_id, last_modified=version.created
+    )
+
+
+# -- single steps -----------------------------------------------------------------------------------------------------
+
+_UPSERT_CURRENT = (
+    "INSERT INTO current (bucket, key, seq, created, size, etag, owner_id, owner_name, storage_class, checksum)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bucket, key) DO UPDATE SET seq = excluded.seq,"
+    " created = excluded.created, size = excluded.size, etag = excluded.etag, owner_id = excluded.owner_id,"
+    " owner_name = excluded.owner_name, storage_class = excluded.storage_class, checksum = excluded.checksum"
+)
+
+
+async def set_current(tx: ITransaction, bucket_id: int, key: bytes, latest: Version | None) -> None:
+    """Let `current` say what the latest version of a key is."""
+    if latest is None or latest.delete_marker:
+        await tx.run("DELETE FROM current WHERE bucket = ? AND key = ?", bucket_id, key)
+        return
+    checksum = latest.checksum
+    await tx.run(
+        _UPSERT_CURRENT,
+        bucket_id,
+        key,
+        latest.seq,
+        latest.created,
+        latest.size,
+        latest.etag,
+        latest.owner.id,
+        latest.owner.display_name,
+        latest.description.storage_class,
+        None if checksum is None else f"{checksum.algorithm.value} {checksum.type.value}",
+    )
+
+
+async def remove_version(tx: ITransaction, bucket_id: int, key: bytes, version: Version, now: int) -> None:
+    """Delete a version's row and let go of its bytes."""
+    await tx.run("DELETE FROM versions WHERE bucket = ? AND key = ? AND seq = ?", bucket_id, key, version.seq)
+    if version.part_count is not None:
+        await release_parts(tx, version.id, now)
+    else:
+        await release(tx, version.id, version.placement, now)
+
+
+def require_unlocked(version: Version, now: int, *, bypass_governance: bool = False) -> None:
+    """Object lock: a version under legal hold or retention is neither removed nor replaced."""
+    retention = version.description.retention
+    retained = retention.until is not None and retention.until > now
+    if retained and bypass_governance and retention.mode == "GOVERNANCE":
+        retained = False
+    if retained or retention.legal_hold:
+        raise AccessDenied("Access Denied because object protected by object lock.")
+
+
+def told_of(version: Version) -> dict[str, object]:
+    """What consumers of the outbox are told about a version."""
+    return {"version_id": version.version_id, "size": version.size, "etag": version.etag}
