@@ -9,8 +9,8 @@ At most one version of a key is the *null version*: what a bucket without versio
 writes. A bucket that never was versioned has no others, so its latest version is the null version, and writing replaces
 it. With versioning suspended the null version may lie anywhere below the latest.
 
-What a write depends on (the bucket's state, the conditions, object lock) is read here, under the locks of the bucket and
-the key, never taken from what admission saw. All of it is checked before the first write.
+What a write depends on (the bucket's state, the conditions, object lock) is read here, under the locks of the bucket
+and the key, never taken from what admission saw. All of it is checked before the first write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of `versions` and `current`: finding a version, and the single steps that transactions on objects are made of."""
+"""Rows of `versions` and `current`: finding a version, and the steps that the transactions on objects are made of."""
 
 from __future__ import annotations
 
