@@ -1,0 +1,191 @@
+"""Ports: bound early, opened late, and with certificates that can be read again.
+
+Theory of operation. Ports are bound in `privilegedStartService`, before the process gives up root and before the store is
+opened, so that a port that is taken is known first. They do not accept until `open_gates`: who connects meanwhile waits in the
+kernel's queue instead of being refused.
+
+Twisted's `ssl:` reads its certificate once, and `tls:` reads its directory again only when a client names a host that it does
+not know. So the endpoint is given a reactor that puts a `_Replaceable` factory under the port: reading certificates again is
+parsing the same endpoint string again and exchanging what is under it. Connections that are open keep what they have.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+_WITH_CERTIFICATES = ("ssl", "tls")
+
+
+class CannotListen(Exception):
+    """An endpoint string makes no sense, or its port cannot be had. The text is one clear line."""
+
+
+def _layers(description: str) -> list[str]:
+    """The kinds of an endpoint, outermost first: ["haproxy", "tls"] of `haproxy:tls:…`."""
+    kinds = [description.partition(":")[0].lower()]
+    if kinds[0] == "haproxy":
+        kinds += _layers(description.partition(":")[2])
+    return kinds
+
+
+def is_secure(description: str) -> bool:
+    """Whether clients of this endpoint speak TLS."""
+    return _layers(description)[-1] in _WITH_CERTIFICATES
+
+
+class _Replaceable(Factory):
+    """Passes connections to a factory that can be exchanged while the port stays open."""
+
+    noisy = False
+
+    def __init__(self, current: Any) -> None:
+        self.current = current
+
+    def buildProtocol(self, address: IAddress) -> IProtocol | None:
+        """See IProtocolFactory."""
+        protocol: IProtocol | None = self.current.buildProtocol(address)
+        return protocol
+
+    def doStart(self) -> None:
+        """See IProtocolFactory."""
+        self.current.doStart()
+
+    def doStop(self) -> None:
+        """See IProtocolFactory."""
+        self.current.doStop()
+
+
+@define
+class _CertificateReactor:
+    """A reactor as endpoints with certificates see it: it keeps the factory that they would put under the port."""
+
+    _reactor: Any
+    factory: _Replaceable | None = None
+
+    def listenSSL(self, port: int, factory: Any, contextFactory: Any, **options: Any) -> Any:
+        """See IReactorSSL."""
+        return self.listenTCP(port, TLSMemoryBIOFactory(contextFactory, False, factory, clock=self._reactor), **options)
+
+    def listenTCP(self, port: int, factory: Any, *arguments: Any, **options: Any) -> Any:
+        """See IReactorTCP."""
+        self.factory = _Replaceable(factory)
+        return self._reactor.listenTCP(port, self.factory, *arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+class _NoPorts:
+    """A reactor on which nothing listens: for looking at what an endpoint makes."""
+
+    def listenTCP(self, port: int, factory: Any, *arguments: Any, **options: Any) -> None:
+        """See IReactorTCP."""
+
+
+def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """The endpoint of a string, its certificate files read.
+
+    Raises:
+        CannotListen: not an endpoint, or its files cannot be used.
+    """
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    except Exception as error:
+        # Whatever a parser raises, among it TypeError for a wrong keyword and OpenSSL's own errors, means this.
+        raise CannotListen(f"{description}: {_reason(error)}") from None
+    return endpoint
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"not an endpoint ({text})" if isinstance(error, TypeError | IndexError) else text
+
+
+@define
+class Listener:
+    """One endpoint on which a factory is served."""
+
+    log: ClassVar[Logger] = Logger()
+
+    description: str
+    _reactor: Any
+    _factory: Any
+    _endpoint: IStreamServerEndpoint = field(init=False)
+    _certificates: _CertificateReactor | None = field(init=False, default=None)
+    port: Any = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        if is_secure(self.description):
+            self._certificates = _CertificateReactor(self._reactor)
+        self._endpoint = parse_endpoint(self._certificates or self._reactor, self.description)
+
+    def bind(self) -> None:
+        """Take the port, without accepting yet.
+
+        Raises:
+            CannotListen: it cannot be had.
+        """
+        outcome: list[Any] = []
+        maybeDeferred(self._endpoint.listen, self._factory).addBoth(outcome.append)
+        if not outcome:
+            raise CannotListen(f"{self.description}: this kind of endpoint does not listen at once")
+        try:
+            self.port = _result(outcome[0])
+        except CannotListenError as error:
+            reason = error.socketError
+            raise CannotListen(f"{self.description}: {getattr(reason, 'strerror', None) or reason}") from None
+        except Exception as error:
+            raise CannotListen(f"{self.description}: {_reason(error)}") from None
+        self.port.stopReading()
+
+    def open_gate(self) -> None:
+        """Begin to accept."""
+        self.port.startReading()
+
+    def close(self) -> Deferred[None]:
+        """Let go of the port; connections stay."""
+        port: IListeningPort | None
+        port, self.port = self.port, None
+        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(lambda: None)
+
+    def reload_certificates(self) -> None:
+        """Read certificates again; bad ones are logged and change nothing."""
+        if self._certificates is None or self._certificates.factory is None:
+            return
+        fresh = _CertificateReactor(_NoPorts())
+        try:
+            parse_endpoint(fresh, self.description).listen(self._factory)
+        except CannotListen as error:
+            self.log.error("Certificates are kept as they were: {reason}", reason=str(error))
+            return
+        assert fresh.factory is not None
+        self._certificates.factory.current = fresh.factory.current
+        self.log.info("Certificates read: {endpoint}", endpoint=self.description)
+
+    def url(self) -> str:
+        """Where clients on this machine reach it: a URL, or the endpoint string when there is none."""
+        address = self.port.getHost()
+        host = getattr(address, "host", None)
+        if host is None:
+            return self.description
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        scheme = "https" if is_secure(self.description) else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}"
+
+
+def _result(outcome: Any) -> Any:
+    """What a Deferred that has fired holds; raises its failure."""
+    if hasattr(outcome, "raiseException"):
+        outcome.raiseException()
+    return outcome
