@@ -10,24 +10,31 @@ import hashlib
 from attrs import evolve
 
 from post3tw.model.version import Part
-from post3tw.storage.index.rows import PART_COLUMNS, PART_TABLES, part_from_row, part_values
-from post3tw.storage.index.transactions.blobs import release, share
+from post3tw.storage.index.rows import FROM_PARTS, INSERT_PART, PART_COLUMNS, part_from_row, part_values
+from post3tw.storage.index.transactions.blobs import release, release_parts, share
 from post3tw.storage.interfaces import ITransaction
 
-_SELECT = f"SELECT {PART_COLUMNS} FROM {PART_TABLES}"
+__all__ = [
+    "copy_parts",
+    "delete_part",
+    "derived_part_id",
+    "insert_part",
+    "list_parts",
+    "part_numbered",
+    "parts_between",
+    "release_parts",
+]
+
+_SELECT = f"SELECT {PART_COLUMNS} FROM {FROM_PARTS}"
 _NUMBERED = f"{_SELECT} WHERE p.owner = ? AND p.number = ?"
 _AFTER = f"{_SELECT} WHERE p.owner = ? AND p.number > ? ORDER BY p.number LIMIT ?"
 _BETWEEN = (
-    f'{_SELECT} WHERE p.owner = ? AND p.number > ? AND p."offset" <= ? AND p."offset" + p.size > ? '
-    "ORDER BY p.number LIMIT ?"
-)
-_INSERT = (
-    'INSERT INTO parts (owner, number, id, "offset", size, etag, checksum, created, body, blob, coding) '
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f'{_SELECT} WHERE p.owner = ? AND p.number > ? AND p."offset" <= ? AND p."offset" + p.size > ?'
+    " ORDER BY p.number LIMIT ?"
 )
 
 _BATCH = 1000
-"""Parts handled at once, so that an object of 10,000 parts is never wholly in memory."""
+"""Parts handled at once, so that the rows of an object of 10,000 parts are never all in memory."""
 
 
 async def parts_between(
@@ -46,44 +53,39 @@ async def part_numbered(tx: ITransaction, owner: bytes, number: int) -> Part | N
     return None if row is None else part_from_row(row)
 
 
-async def list_parts(tx: ITransaction, owner: bytes, after_number: int = 0, limit: int = 1000) -> list[Part]:
+async def list_parts(tx: ITransaction, owner: bytes, after_number: int = 0, limit: int = _BATCH) -> list[Part]:
     """Parts in the order of their numbers, from the first one above `after_number`."""
     return [part_from_row(row) for row in await tx.all(_AFTER, owner, after_number, limit)]
 
 
 async def insert_part(tx: ITransaction, owner: bytes, part: Part) -> None:
-    """Add the row of a part whose bytes were placed under its id."""
-    await tx.run(_INSERT, *part_values(owner, part))
+    """Add the row of a part whose bytes were placed or shared under its id."""
+    await tx.run(INSERT_PART, *part_values(owner, part))
 
 
-async def release_part(tx: ITransaction, owner: bytes, part: Part, now: int) -> None:
-    """Remove one part and let go of its bytes."""
+async def delete_part(tx: ITransaction, owner: bytes, part: Part, now: int) -> None:
+    """Delete one part and let go of its bytes. `now` is milliseconds since the epoch."""
     await release(tx, part.id, part.placement, now)
     await tx.run("DELETE FROM parts WHERE owner = ? AND number = ?", owner, part.number)
 
 
-async def release_parts(tx: ITransaction, owner: bytes, now: int) -> None:
-    """Remove all parts of an upload or a version and let go of their bytes. `now` is milliseconds since the epoch."""
-    number = 0
-    while batch := await list_parts(tx, owner, number, _BATCH):
-        for part in batch:
-            await release(tx, part.id, part.placement, now)
-        number = batch[-1].number
-    await tx.run("DELETE FROM parts WHERE owner = ?", owner)
-
-
 async def copy_parts(tx: ITransaction, owner: bytes, new_owner: bytes, now: int) -> None:
-    """Give `new_owner` the same parts, with the same bytes by reference: a copy of a multipart object."""
+    """Give `new_owner` the same parts over the same bytes, by reference: a copy of an object made of parts.
+
+    Raises:
+        BlobGone: see transactions.blobs.share.
+    """
     number = 0
-    while batch := await list_parts(tx, owner, number, _BATCH):
+    while batch := await list_parts(tx, owner, number):
+        rows = []
         for part in batch:
             part_id = derived_part_id(new_owner, part.number)
-            placement = await share(tx, part_id, part.placement, now)
-            copied = evolve(part, id=part_id, placement=placement, created=now)
-            await insert_part(tx, new_owner, copied)
+            placement = await share(tx, part.placement, part_id, part_id)
+            rows.append(part_values(new_owner, evolve(part, id=part_id, placement=placement, created=now)))
+        await tx.many(INSERT_PART, rows)
         number = batch[-1].number
 
 
 def derived_part_id(owner: bytes, number: int) -> bytes:
-    """The id of a part that is made inside a transaction, where nothing random may be: of owner and number."""
+    """The id of a part made inside a transaction, which may run again and so makes nothing random: of owner and number."""
     return hashlib.blake2b(number.to_bytes(2, "big"), key=owner, digest_size=16).digest()
