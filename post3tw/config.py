@@ -1,7 +1,7 @@
 """What a server is started with: one table of options, and the Config made of them.
 
-Every option is a row of OPTIONS. A value comes from the command line (or from the mapping of an embedding program), else
-from the option's POST3_* variable, else from its default. All are checked together, before anything is opened.
+Every option is a row of OPTIONS. A value comes from the command line (or from the mapping of an embedding program),
+else from the option's POST3_* variable, else from its default. All are checked together, before anything is opened.
 """
 
 from __future__ import annotations

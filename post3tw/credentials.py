@@ -4,8 +4,8 @@
     aws_access_key_id = POST3…
     aws_secret_access_key = …
 
-Only its owner may read the file. POST3_ACCESS_KEY and POST3_SECRET_KEY replace it; AWS_* variables are not read, because they
-are what clients on the same machine use against other servers.
+Only its owner may read the file. POST3_ACCESS_KEY and POST3_SECRET_KEY replace it; AWS_* variables are not read,
+because they are what clients on the same machine use against other servers.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Ports: bound early, opened late, and with certificates that can be read again.
 
-Theory of operation. Ports are bound in `privilegedStartService`, before the process gives up root and before the store is
-opened, so that a port that is taken is known first. They do not accept until `open_gates`: who connects meanwhile waits in the
-kernel's queue instead of being refused.
+Theory of operation. Ports are bound in `privilegedStartService`, before the process gives up root and before the
+store is opened, so that a port that is taken is known first. They do not accept until `open_gates`: who connects
+meanwhile waits in the kernel's queue instead of being refused.
 
-Twisted's `ssl:` reads its certificate once, and `tls:` reads its directory again only when a client names a host that it does
-not know. So the endpoint is given a reactor that puts a `_Replaceable` factory under the port: reading certificates again is
-parsing the same endpoint string again and exchanging what is under it. Connections that are open keep what they have.
+Twisted's `ssl:` reads its certificate once, and `tls:` reads its directory again only when a client names a host that
+it does not know. So the endpoint is given a reactor that puts a `_Replaceable` factory under the port: reading
+certificates again is parsing the same endpoint string again and exchanging what is under it. Connections that are
+open keep what they have.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IStreamServerEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
 
 _WITH_CERTIFICATES = ("ssl", "tls")
 
@@ -42,13 +43,12 @@ def is_secure(description: str) -> bool:
     return _layers(description)[-1] in _WITH_CERTIFICATES
 
 
-class _Replaceable(Factory):
+@implementer(IProtocolFactory)
+@define
+class _Replaceable:
     """Passes connections to a factory that can be exchanged while the port stays open."""
 
-    noisy = False
-
-    def __init__(self, current: Any) -> None:
-        self.current = current
+    current: Any
 
     def buildProtocol(self, address: IAddress) -> IProtocol | None:
         """See IProtocolFactory."""
@@ -155,9 +155,8 @@ class Listener:
 
     def close(self) -> Deferred[None]:
         """Let go of the port; connections stay."""
-        port: IListeningPort | None
         port, self.port = self.port, None
-        return maybeDeferred(port.stopListening) if port is not None else maybeDeferred(lambda: None)
+        return maybeDeferred(port.stopListening) if port is not None else succeed(None)
 
     def reload_certificates(self) -> None:
         """Read certificates again; bad ones are logged and change nothing."""

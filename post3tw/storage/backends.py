@@ -1,7 +1,7 @@
 """Finding backends: plugins that provide IBackend, in `twisted.plugins` of any installed package.
 
-A plugin file holds one line for each backend, `fs = LazyBackend("fs", "…", "post3tw.storage.fs.FileBackend")`, so that listing
-what is installed imports none of them.
+A plugin file holds one line for each backend, `fs = LazyBackend("fs", "…", "post3tw.storage.fs.FileBackend")`, so
+that listing what is installed imports none of them.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class LazyBackend:
 
     def _load(self) -> IBackend:
         try:
-            return namedAny(self.factory)()
+            backend: IBackend = namedAny(self.factory)()
         except Exception as error:
             raise StoreRefused(f"backend {self.name} cannot be loaded: {type(error).__name__}: {error}") from error
+        return backend
 
 
 def installed_backends() -> dict[str, IBackend]:
