@@ -293,6 +293,16 @@ class InsufficientStorage(DomainError):
     """The disk is full: `507 InsufficientStorage`."""
 
 
+class StorageFailed(DomainError):
+    """The disk or the file system failed. An internal error to the client; its text names the file and is for the log.
+
+    Details: path, reason.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}", path=path, reason=reason)
+
+
 class CorruptedData(DomainError):
     """Stored bytes do not match their checksum. An internal error to the client, and a loud one to us.
 

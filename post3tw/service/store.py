@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Callable
+
+from attrs import field, frozen
 
 from post3tw.model.ids import IdSource
 from post3tw.storage.interfaces import IBlobStore, IIndex
+from post3tw.storage.threads import IThreads, NoThreads
+
+
+def _admit() -> None:
+    """There is always room."""
 
 
 @frozen
@@ -17,9 +24,13 @@ class Store:
         blobs: byte strings.
         ids: clock and ids.
         region: where buckets are, such as "us-east-1".
+        cpu: a pool for hashing, about as many threads as cores; whoever made it starts and stops it.
+        admit_write: raises InsufficientStorage while the disk is full; called before anything that takes space.
     """
 
     index: IIndex
     blobs: IBlobStore
     ids: IdSource
     region: str = "us-east-1"
+    cpu: IThreads = field(factory=NoThreads)
+    admit_write: Callable[[], None] = _admit

@@ -1,0 +1,177 @@
+"""Bodies out: read frame by frame, verified, with back-pressure.
+
+Theory of operation. What is to be sent is a sequence of pieces: ranges of placed bytes, one for a plain object, many
+for one that was uploaded in parts. The pieces are read one after the other in whole frames, each verified before any
+byte of it is written, so that a wrong byte is never sent: a frame that fails ends the flow, before the first byte as
+an error, later as a connection that is dropped. While a frame is being sent the next one is read, and no more than
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from zope.interface import implementer
+
+from post3tw.model.errors import ClientGone
+from post3tw.model.version import Placement
+from post3tw.service.interfaces import IByteSource
+from post3tw.service.store import Store
+from post3tw.storage.frames import FRAME, covering, frame_size, part_of_frame, verify_all, verify_frame
+from post3tw.storage.index.transactions import blobs as rows
+
+T = TypeVar("T")
+
+
+@frozen
+class Piece:
+    """`length` bytes from `first` of something placed. `inline` holds the whole of an inline body when it was read with
+    its row; otherwise it is read when its turn comes."""
+
+    placement: Placement
+    first: int
+    length: int
+    inline: bytes | None = field(default=None, repr=False)
+
+
+async def open_pieces(store: Store, pieces: Sequence[Piece]) -> bytes | IByteSource:
+    """The body of an answer: bytes when it is all in one inline piece, else a source.
+
+    Raises:
+        CorruptedData: the inline piece does not match its checksums.
+    """
+    pieces = [piece for piece in pieces if piece.length]
+    if not pieces:
+        return b""
+    if len(pieces) == 1 and pieces[0].placement.body is not None:
+        return await _read_inline(store, pieces[0])
+    return stream_pieces(store, _each(pieces), sum(piece.length for piece in pieces))
+
+
+def stream_pieces(store: Store, pieces: AsyncIterator[Piece], length: int) -> IByteSource:
+    """A source of `length` bytes made of pieces that are looked up while they are sent, for objects of many parts."""
+    return PieceSource(length, _frames(store, pieces))
+
+
+async def _each(pieces: Sequence[Piece]) -> AsyncIterator[Piece]:
+    for piece in pieces:
+        yield piece
+
+
+async def _frames(store: Store, pieces: AsyncIterator[Piece]) -> AsyncGenerator[bytes, None]:
+    """The bytes of the pieces in order, verified, at most a frame at a time. One blob is open at a time."""
+    async for piece in pieces:
+        placement = piece.placement
+        if placement.blob is None:
+            yield await _read_inline(store, piece)
+            continue
+        reader = await store.blobs.open(placement.blob)
+        try:
+            for number in covering(piece.first, piece.length):
+                data = await reader.read(number * FRAME, frame_size(placement, number))
+                verify_frame(placement, number, data)
+                yield part_of_frame(data, number, piece.first, piece.length)
+        finally:
+            reader.close()
+
+
+async def _read_inline(store: Store, piece: Piece) -> bytes:
+    placement = piece.placement
+    data: bytes
+    if piece.inline is not None:
+        data = piece.inline
+    else:
+        assert placement.body is not None
+        _, data = await store.index.read(partial(rows.load_body, body_id=placement.body))
+    verify_all(placement, data)
+    return data if piece.length == placement.size else data[piece.first : piece.first + piece.length]
+
+
+@implementer(IByteSource, IPushProducer)
+@define(eq=False)
+class PieceSource:
+    """Frames that flow to a consumer, once.
+
+    Attributes:
+        length: how many bytes will come.
+    """
+
+    length: int
+    _frames: AsyncGenerator[bytes, None]
+    _resumed: Deferred[None] | None = field(default=None, init=False)
+    _waiting: Deferred[Any] | None = field(default=None, init=False)
+    _stopped: Exception | None = field(default=None, init=False)
+
+    def deliver_to(self, consumer: IConsumer) -> Deferred[None]:
+        """See IByteSource. Nothing is written before the first frame is read and found good.
+
+        The Deferred fails with CorruptedData or StorageFailed, or with ClientGone when the consumer said stopProducing.
+        """
+        done: Deferred[None] = Deferred(lambda _: self._stop(CancelledError()))
+        flow = Deferred.fromCoroutine(self._flow(consumer))
+        flow.addBoth(lambda result: None if done.called else done.callback(result))
+        return done
+
+    def pauseProducing(self) -> None:
+        """Write nothing more for now."""
+        if self._resumed is None:
+            self._resumed = Deferred()
+
+    def resumeProducing(self) -> None:
+        """Go on."""
+        if self._resumed is not None:
+            resumed, self._resumed = self._resumed, None
+            resumed.callback(None)
+
+    def stopProducing(self) -> None:
+        """Give up: nobody is there any more."""
+        self._stop(ClientGone())
+
+    async def _flow(self, consumer: IConsumer) -> None:
+        ahead = self._read()
+        try:
+            consumer.registerProducer(self, True)
+            while (frame := await self._wait(ahead)) is not None:
+                if self._resumed is not None:
+                    await self._wait(self._resumed)
+                ahead = self._read()
+                consumer.write(frame)
+                del frame
+        finally:
+            if not isinstance(self._stopped, ClientGone):
+                consumer.unregisterProducer()
+            ahead.cancel()
+            await ahead.addErrback(lambda _: None)
+            await self._frames.aclose()
+
+    def _read(self) -> Deferred[bytes | None]:
+        """Begin to read the next frame; None comes after the last."""
+
+        async def read() -> bytes | None:
+            return await anext(self._frames, None)
+
+        return Deferred.fromCoroutine(read())
+
+    async def _wait(self, event: Deferred[T]) -> T:
+        """Wait for an event, or for the order to stop."""
+        self._waiting = event
+        try:
+            result = await event
+        except CancelledError:
+            raise self._stopped or CancelledError() from None
+        finally:
+            self._waiting = None
+        if self._stopped is not None:
+            raise self._stopped
+        return result
+
+    def _stop(self, error: Exception) -> None:
+        if self._stopped is None:
+            self._stopped = error
+            if self._waiting is not None:
+                self._waiting.cancel()

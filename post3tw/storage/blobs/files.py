@@ -1,0 +1,249 @@
+"""Blobs as files.
+
+Theory of operation. A blob is written to `tmp/<id>` and renamed to `blobs/<ab>/<cd>/<id>` when it is complete: file
+synced, then renamed, then the directory synced. A name in `blobs/` is therefore a whole blob, and everything in
+`tmp/` when the server starts is left over from a process that died. Names are 32 hex digits made from ids, never from
+anything a client sent; `abcd` are an id's last two bytes, which are random, where its first are the time.
+
+Directories appear when a blob first needs them, and their own names are synced then. A directory that exists was
+perhaps made just before a power cut, so the first use in each process syncs its name again.
+
+All of it runs in a pool of threads. When a caller is cancelled its thread goes on, so both ends guard themselves: a
+writer takes one step at a time and none after it was abandoned; a reader that was closed before its file was open
+does not open it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import Lock
+
+from attrs import define, field
+from zope.interface import implementer
+
+from post3tw.model.errors import CorruptedData, DomainError, StorageFailed
+from post3tw.storage.files import Files, OpenFile
+from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter
+from post3tw.storage.threads import IThreads
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+_FANOUT = re.compile(r"[0-9a-f]{2}")
+
+
+@implementer(IBlobStore, IBlobInventory)
+@define
+class FileBlobs:
+    """Blobs in a directory.
+
+    Attributes:
+        files: the file layer.
+        threads: a pool for the disk; started and stopped with the store.
+        directory: where finished blobs are; exists.
+        temporary: where unfinished ones are, on the same file system; exists, and belongs to us.
+        durable: whether to sync; False acknowledges what a power cut may take back.
+    """
+
+    files: Files
+    threads: IThreads
+    directory: str
+    temporary: str
+    durable: bool = True
+    _ready: set[str] = field(factory=set, init=False, repr=False)
+
+    async def start(self) -> None:
+        """Remove what an earlier process left half written."""
+        self.threads.start()
+        await self.threads.run(self._clear_temporary)
+
+    async def stop(self) -> None:
+        """Wait for the threads."""
+        self.threads.stop()
+
+    async def create(self, blob_id: bytes) -> FileWriter:
+        """Begin a blob under an id never used before."""
+        writer = FileWriter(self, self.path(blob_id), os.path.join(self.temporary, blob_id.hex()))
+        try:
+            await self.threads.run(writer.begin)
+        except BaseException:
+            await writer.abandon()
+            raise
+        return writer
+
+    async def open(self, blob_id: bytes) -> FileReader:
+        """Open for reading; CorruptedData when the blob is not there."""
+        reader = FileReader(self.files, self.threads, blob_id, self.path(blob_id))
+        try:
+            await self.threads.run(reader.begin)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    async def delete(self, blob_ids: Iterable[bytes]) -> None:
+        """Remove blobs; ids that are not there are no error."""
+        await self.threads.run(self._delete, [self.path(blob_id) for blob_id in blob_ids])
+
+    async def blob_ids(self) -> list[bytes]:
+        """Every finished blob's id."""
+        return await self.threads.run(self._list)
+
+    def path(self, blob_id: bytes) -> str:
+        """Where a finished blob is."""
+        name = blob_id.hex()
+        return os.path.join(self.directory, name[-4:-2], name[-2:], name)
+
+    def prepare_directory(self, path: str) -> None:
+        """Make sure that the directory of a blob's path exists, durably. Runs in a thread."""
+        directory = os.path.dirname(path)
+        if directory in self._ready:
+            return
+        parent = os.path.dirname(directory)
+        self.files.make_directory(parent)
+        self.files.make_directory(directory)
+        if self.durable:
+            self.files.sync_directory(self.directory)
+            self.files.sync_directory(parent)
+        self._ready.add(directory)
+
+    def _clear_temporary(self) -> None:
+        for name in self.files.names(self.temporary):
+            if _NAME.fullmatch(name):
+                self.files.unlink(os.path.join(self.temporary, name))
+
+    def _delete(self, paths: list[str]) -> None:
+        directories = {os.path.dirname(path) for path in paths if self.files.unlink(path)}
+        if self.durable:
+            for directory in sorted(directories):
+                self.files.sync_directory(directory)
+
+    def _list(self) -> list[bytes]:
+        found = []
+        for first in self._fanout(self.directory):
+            for second in self._fanout(first):
+                found += [bytes.fromhex(name) for name in self.files.names(second) if _NAME.fullmatch(name)]
+        return found
+
+    def _fanout(self, directory: str) -> list[str]:
+        return [os.path.join(directory, name) for name in self.files.names(directory) if _FANOUT.fullmatch(name)]
+
+
+@implementer(IBlobWriter)
+@define
+class FileWriter:
+    """A blob being written. `begin`, `append`, `complete` and `discard` run in threads, one at a time."""
+
+    _store: FileBlobs
+    _path: str
+    _temporary: str
+    _file: OpenFile | None = None
+    _abandoned: bool = False
+    _lock: Lock = field(factory=Lock, init=False, eq=False, repr=False)
+
+    async def write(self, data: bytes) -> None:
+        """Append."""
+        await self._store.threads.run(self.append, data)
+
+    async def finish(self) -> None:
+        """Make it durable, then visible."""
+        await self._store.threads.run(self.complete)
+
+    async def abandon(self) -> None:
+        """Forget it. What cannot be removed now is removed at the next start."""
+        with suppress(DomainError):
+            await self._store.threads.run(self.discard)
+
+    def begin(self) -> None:
+        """Create the temporary file."""
+        files = self._store.files
+        with self._lock:
+            if self._abandoned:
+                return
+            try:
+                if files.exists(self._path):
+                    raise FileExistsError
+                self._file = files.create(self._temporary)
+            except FileExistsError:
+                raise StorageFailed(path=self._path, reason="a blob of this id exists") from None
+
+    def append(self, data: bytes) -> None:
+        """Write to the end of the temporary file."""
+        with self._lock:
+            self._opened().write(data)
+
+    def complete(self) -> None:
+        """Sync, close, rename, sync the directory."""
+        store = self._store
+        with self._lock:
+            file = self._opened()
+            if store.durable:
+                file.sync()
+            file.close()
+            store.prepare_directory(self._path)
+            store.files.rename(self._temporary, self._path)
+            if store.durable:
+                store.files.sync_directory(os.path.dirname(self._path))
+
+    def discard(self) -> None:
+        """Close and remove the file wherever it is by now."""
+        with self._lock:
+            self._abandoned = True
+            if self._file is None:
+                return
+            file, self._file = self._file, None
+            try:
+                file.close()
+            finally:
+                if not self._store.files.unlink(self._temporary):
+                    self._store.files.unlink(self._path)
+
+    def _opened(self) -> OpenFile:
+        if self._file is None:
+            raise StorageFailed(path=self._path, reason="the blob was abandoned")
+        return self._file
+
+
+@implementer(IBlobReader)
+@define
+class FileReader:
+    """A blob being read."""
+
+    _files: Files
+    _threads: IThreads
+    _blob_id: bytes
+    _path: str
+    _file: OpenFile | None = None
+    _closed: bool = False
+    _lock: Lock = field(factory=Lock, init=False, eq=False, repr=False)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
+        if self._file is None:
+            raise StorageFailed(path=self._path, reason="closed")
+        data = await self._threads.run(self._file.read, offset, length)
+        if len(data) != length:
+            raise CorruptedData(blob=self._blob_id.hex())
+        return data
+
+    def close(self) -> None:
+        """Let go, once what is being read has been read."""
+        if not self._closed:
+            self._closed = True
+            self._threads.run(self._end)
+
+    def begin(self) -> None:
+        """Open the file. Runs in a thread."""
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                self._file = self._files.open(self._path)
+            except FileNotFoundError:
+                raise CorruptedData(blob=self._blob_id.hex()) from None
+
+    def _end(self) -> None:
+        with self._lock, suppress(DomainError):
+            if self._file is not None:
+                self._file.close()

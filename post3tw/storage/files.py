@@ -1,0 +1,166 @@
+"""The one layer between us and the file system.
+
+Everything that touches data on disk goes through a `Files`, and each of its system calls through `Files.call`, so
+that a test can record them, fail the nth one or let a write come out short by overriding one method.
+
+A file is opened either as new (and then nobody else has it) or for reading: nothing here opens an existing file for
+writing, and nothing truncates. What the system refuses becomes InsufficientStorage or StorageFailed where it happens;
+FileExistsError and FileNotFoundError pass, because they are answers rather than faults.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from threading import Lock
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from attrs import define, field, frozen
+
+from post3tw.model.errors import InsufficientStorage, StorageFailed
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@frozen
+class _DomainErrors:
+    """A context in which OSError becomes a domain error that names the file."""
+
+    path: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, OSError) or isinstance(error, (FileExistsError, FileNotFoundError)):
+            return
+        if error.errno in _FULL:
+            raise InsufficientStorage from error
+        raise StorageFailed(path=self.path, reason=os.strerror(error.errno or 0)) from error
+
+
+class Files:
+    """System calls on files, with our errors."""
+
+    def call(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Make one system call, `function` of the os module. The seam for tests."""
+        return function(*arguments, **options)
+
+    def create(self, path: str) -> OpenFile:
+        """A new, empty file, open for writing. Raises FileExistsError."""
+        with _DomainErrors(path):
+            return OpenFile(self, path, self.call(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+    def open(self, path: str) -> OpenFile:
+        """An existing file, open for reading. Raises FileNotFoundError."""
+        with _DomainErrors(path):
+            return OpenFile(self, path, self.call(os.open, path, os.O_RDONLY))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something of that name."""
+        with _DomainErrors(path):
+            try:
+                self.call(os.stat, path)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, at once; durable after `sync_directory` of the new one's directory."""
+        with _DomainErrors(new):
+            self.call(os.rename, old, new)
+
+    def unlink(self, path: str) -> bool:
+        """Remove a name; whether there was one."""
+        with _DomainErrors(path):
+            try:
+                self.call(os.unlink, path)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory, for us alone, unless it exists; durable after `sync_directory` of its parent."""
+        with _DomainErrors(path):
+            try:
+                self.call(os.mkdir, path, 0o700)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise NotADirectoryError(errno.ENOTDIR, "not a directory", path) from None
+
+    def sync_directory(self, path: str) -> None:
+        """Make the names in a directory durable."""
+        with _DomainErrors(path):
+            descriptor = self.call(os.open, path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                self.call(os.fsync, descriptor)
+            finally:
+                self.call(os.close, descriptor)
+
+    def names(self, path: str) -> list[str]:
+        """What is in a directory, sorted."""
+        with _DomainErrors(path):
+            return sorted(self.call(os.listdir, path))
+
+
+@define
+class OpenFile:
+    """An open file. Its methods may be called from any thread; each waits for the one before.
+
+    That matters because a thread cannot be interrupted: when a caller was cancelled and closes the file, the thread
+    that worked for it may still be reading, and would go on in somebody else's file once the descriptor's number is
+    reused.
+    """
+
+    _files: Files
+    path: str
+    _descriptor: int
+    _lock: Lock = field(factory=Lock, eq=False, repr=False)
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`."""
+        with self._lock, _DomainErrors(self.path):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._files.call(os.write, self._open(), rest) :]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`, fewer only where the file ends."""
+        with self._lock, _DomainErrors(self.path):
+            data = self._files.call(os.pread, self._open(), length, offset)
+            while data and len(data) < length:
+                more = self._files.call(os.pread, self._open(), length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+            return data
+
+    def preallocate(self, size: int) -> None:
+        """Take `size` bytes of the disk."""
+        with self._lock, _DomainErrors(self.path):
+            self._files.call(os.posix_fallocate, self._open(), 0, size)
+
+    def sync(self) -> None:
+        """Make the contents durable. After a failure the file is lost: the system forgets what it could not write, so a
+        second attempt would succeed without having done anything."""
+        with self._lock, _DomainErrors(self.path):
+            self._files.call(os.fdatasync, self._open())
+
+    def close(self) -> None:
+        """Let go; safe to call twice."""
+        with self._lock, _DomainErrors(self.path):
+            if self._descriptor >= 0:
+                descriptor, self._descriptor = self._descriptor, -1
+                self._files.call(os.close, descriptor)
+
+    def _open(self) -> int:
+        if self._descriptor < 0:
+            raise StorageFailed(path=self.path, reason="closed")
+        return self._descriptor

@@ -1,0 +1,57 @@
+"""Stored bytes are checked frame by frame.
+
+Every frame of 1 MiB (the last one may be shorter) has a CRC32C, kept with the row as 4 bytes, big-endian. A frame is
+verified each time it is read, before any byte of it is used; so a range is read as the whole frames that cover it.
+"""
+
+from __future__ import annotations
+
+from awscrt.checksums import crc32c
+
+from post3tw.model.errors import CorruptedData
+from post3tw.model.version import Placement
+
+FRAME = 1 << 20
+"""Bytes in a frame."""
+
+
+def frame_checksums(data: bytes) -> bytes:
+    """The checksums of bytes that begin at a frame's start."""
+    if len(data) <= FRAME:
+        return crc32c(data).to_bytes(4, "big") if data else b""
+    view = memoryview(data)
+    return b"".join(crc32c(view[i : i + FRAME]).to_bytes(4, "big") for i in range(0, len(data), FRAME))
+
+
+def covering(first: int, length: int) -> range:
+    """The numbers of the frames that hold `length` (at least one) bytes from `first`."""
+    return range(first // FRAME, (first + length - 1) // FRAME + 1)
+
+
+def frame_size(placement: Placement, number: int) -> int:
+    """How many bytes frame `number` has."""
+    return min(FRAME, placement.size - number * FRAME)
+
+
+def verify_frame(placement: Placement, number: int, data: bytes) -> None:
+    """Check that `data` is frame `number`, whole. Raises CorruptedData."""
+    expected = placement.crcs[4 * number : 4 * number + 4]
+    if len(data) != frame_size(placement, number) or crc32c(data).to_bytes(4, "big") != expected:
+        raise _corrupted(placement, number)
+
+
+def verify_all(placement: Placement, data: bytes) -> None:
+    """Check that `data` is everything that was stored. Raises CorruptedData."""
+    if len(data) != placement.size or frame_checksums(data) != placement.crcs:
+        raise _corrupted(placement, 0)
+
+
+def part_of_frame(data: bytes, number: int, first: int, length: int) -> bytes:
+    """The bytes of frame `number` that lie in the `length` bytes from `first` of the whole."""
+    start = max(0, first - number * FRAME)
+    end = min(len(data), first + length - number * FRAME)
+    return data if end - start == len(data) else data[start:end]
+
+
+def _corrupted(placement: Placement, number: int) -> CorruptedData:
+    return CorruptedData(blob=(placement.blob or placement.body or b"").hex(), frame=number)
