@@ -1,0 +1,116 @@
+"""What a client says about an object when it writes it: standard headers, user metadata, tags, storage class.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from post3tw.api.enums import STORAGE_CLASS
+from post3tw.model.errors import InvalidStorageClass, MetadataTooLarge
+from post3tw.model.version import Description
+from post3tw.service.tags import tags_of_header
+
+DESCRIPTION_MEMBERS = (
+    "cache_control",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "content_type",
+    "expires",
+    "metadata",
+    "storage_class",
+    "tagging",
+)
+"""The members of an input that make a Description, for `honours`."""
+
+STANDARD = "STANDARD"
+MAX_METADATA = 2048
+"""Bytes of UTF-8 that names and values of user metadata may have together."""
+
+_AWS_CHUNKED = "aws-chunked"
+
+
+class Describes(Protocol):
+    """Inputs that describe an object: PutObject, CopyObject, CreateMultipartUpload."""
+
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    content_type: str | None
+    expires: str | None
+    metadata: dict[str, str] | None
+    storage_class: str | None
+    tagging: str | None
+
+
+def description_of(input: Describes) -> Description:
+    """The description that an input carries.
+
+    Raises:
+        MetadataTooLarge, InvalidStorageClass, InvalidTag, InvalidArgument.
+    """
+    return Description(
+        headers=headers_of(input),
+        metadata=metadata_of(input.metadata),
+        tags=tags_of_header(input.tagging) if input.tagging else {},
+        storage_class=storage_class_of(input.storage_class),
+    )
+
+
+def headers_of(input: Describes) -> dict[str, str]:
+    """The standard headers that were sent, by lower-case name."""
+    headers = {}
+    if input.content_type:
+        headers["content-type"] = input.content_type
+    if input.cache_control:
+        headers["cache-control"] = input.cache_control
+    if input.content_disposition:
+        headers["content-disposition"] = input.content_disposition
+    if input.content_encoding:
+        encoding = _without_aws_chunked(input.content_encoding)
+        if encoding:
+            headers["content-encoding"] = encoding
+    if input.content_language:
+        headers["content-language"] = input.content_language
+    if input.expires:
+        headers["expires"] = input.expires
+    return headers
+
+
+def _without_aws_chunked(encoding: str) -> str:
+    """Content-Encoding without what was only the coding of the transfer."""
+    if _AWS_CHUNKED not in encoding:
+        return encoding
+    codings = (coding.strip() for coding in encoding.split(","))
+    return ", ".join(coding for coding in codings if coding and coding != _AWS_CHUNKED)
+
+
+def metadata_of(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+    """User metadata with its names in lower case.
+
+    Raises:
+        MetadataTooLarge: names and values have more than 2 KiB.
+    """
+    if not metadata:
+        return {}
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > MAX_METADATA:
+        raise MetadataTooLarge(size=size, max_size_allowed=MAX_METADATA)
+    return {name.lower(): value for name, value in metadata.items()}
+
+
+def storage_class_of(storage_class: str | None) -> str:
+    """The storage class to keep: any that S3 has, STANDARD when none was sent.
+
+    Raises:
+        InvalidStorageClass: S3 does not know it.
+    """
+    if not storage_class:
+        return STANDARD
+    if storage_class not in STORAGE_CLASS:
+        raise InvalidStorageClass(storage_class_requested=storage_class)
+    return storage_class
