@@ -27,7 +27,7 @@ class _Durations:
     total: float = 0.0
 
 
-@define
+@define(eq=False)
 class RequestMetrics(Collector):
     """Requests as they were answered, and as they are in flight.
 
