@@ -94,14 +94,10 @@ class Buckets:
             BucketNotEmpty: objects, versions or delete markers are left.
         """
         bucket, now = admitted_bucket(caller), self.store.ids.now()
-        await self.store.index.run(
-            lambda tx: rows.delete_bucket(tx, bucket.id, now), [Lock(bucket.id, exclusive=True)]
-        )
+        await self.store.index.run(lambda tx: rows.delete_bucket(tx, bucket.id, now), [Lock(bucket.id, exclusive=True)])
         return types.DeleteBucketOutput()
 
-    @operation(
-        "s3:ListAllMyBuckets", honours=("max_buckets", "continuation_token", "prefix", "bucket_region")
-    )
+    @operation("s3:ListAllMyBuckets", honours=("max_buckets", "continuation_token", "prefix", "bucket_region"))
     async def list_buckets(self, caller: Caller, input: types.ListBucketsInput) -> types.ListBucketsOutput:
         """The caller's buckets by name, in pages when max-buckets is given."""
         identity = admitted_identity(caller)
