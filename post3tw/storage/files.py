@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Lock
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -29,9 +30,10 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 @frozen
 class _DomainErrors:
-    """A context in which OSError becomes a domain error that names the file."""
+    """See `Files.errors`."""
 
     path: str
+    on_full: Callable[[], None]
 
     def __enter__(self) -> None:
         pass
@@ -42,30 +44,46 @@ class _DomainErrors:
         if not isinstance(error, OSError) or isinstance(error, (FileExistsError, FileNotFoundError)):
             return
         if error.errno in _FULL:
+            self.on_full()
             raise InsufficientStorage from error
         raise StorageFailed(path=self.path, reason=os.strerror(error.errno or 0)) from error
 
 
+def _ignore() -> None:
+    pass
+
+
+@define
 class Files:
-    """System calls on files, with our errors."""
+    """System calls on files, with our errors.
+
+    Attributes:
+        on_full: called, in whatever thread, when the disk turns out to be full.
+    """
+
+    on_full: Callable[[], None] = _ignore
 
     def call(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Make one system call, `function` of the os module. The seam for tests."""
         return function(*arguments, **options)
 
+    def errors(self, path: str) -> AbstractContextManager[None]:
+        """A context in which OSError becomes a domain error that names the file."""
+        return _DomainErrors(path, self.on_full)
+
     def create(self, path: str) -> OpenFile:
         """A new, empty file, open for writing. Raises FileExistsError."""
-        with _DomainErrors(path):
+        with self.errors(path):
             return OpenFile(self, path, self.call(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def open(self, path: str) -> OpenFile:
         """An existing file, open for reading. Raises FileNotFoundError."""
-        with _DomainErrors(path):
+        with self.errors(path):
             return OpenFile(self, path, self.call(os.open, path, os.O_RDONLY))
 
     def exists(self, path: str) -> bool:
         """Whether there is something of that name."""
-        with _DomainErrors(path):
+        with self.errors(path):
             try:
                 self.call(os.stat, path)
             except FileNotFoundError:
@@ -74,12 +92,12 @@ class Files:
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, at once; durable after `sync_directory` of the new one's directory."""
-        with _DomainErrors(new):
+        with self.errors(new):
             self.call(os.rename, old, new)
 
     def unlink(self, path: str) -> bool:
         """Remove a name; whether there was one."""
-        with _DomainErrors(path):
+        with self.errors(path):
             try:
                 self.call(os.unlink, path)
             except FileNotFoundError:
@@ -88,7 +106,7 @@ class Files:
 
     def make_directory(self, path: str) -> None:
         """Make a directory, for us alone, unless it exists; durable after `sync_directory` of its parent."""
-        with _DomainErrors(path):
+        with self.errors(path):
             try:
                 self.call(os.mkdir, path, 0o700)
             except FileExistsError:
@@ -97,7 +115,7 @@ class Files:
 
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""
-        with _DomainErrors(path):
+        with self.errors(path):
             descriptor = self.call(os.open, path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 self.call(os.fsync, descriptor)
@@ -106,7 +124,7 @@ class Files:
 
     def names(self, path: str) -> list[str]:
         """What is in a directory, sorted."""
-        with _DomainErrors(path):
+        with self.errors(path):
             return sorted(self.call(os.listdir, path))
 
 
@@ -126,14 +144,14 @@ class OpenFile:
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
-        with self._lock, _DomainErrors(self.path):
+        with self._lock, self._files.errors(self.path):
             rest = memoryview(data)
             while rest:
                 rest = rest[self._files.call(os.write, self._open(), rest) :]
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, fewer only where the file ends."""
-        with self._lock, _DomainErrors(self.path):
+        with self._lock, self._files.errors(self.path):
             data = self._files.call(os.pread, self._open(), length, offset)
             while data and len(data) < length:
                 more = self._files.call(os.pread, self._open(), length - len(data), offset + len(data))
@@ -144,18 +162,18 @@ class OpenFile:
 
     def preallocate(self, size: int) -> None:
         """Take `size` bytes of the disk."""
-        with self._lock, _DomainErrors(self.path):
+        with self._lock, self._files.errors(self.path):
             self._files.call(os.posix_fallocate, self._open(), 0, size)
 
     def sync(self) -> None:
         """Make the contents durable. After a failure the file is lost: the system forgets what it could not write, so a
         second attempt would succeed without having done anything."""
-        with self._lock, _DomainErrors(self.path):
+        with self._lock, self._files.errors(self.path):
             self._files.call(os.fdatasync, self._open())
 
     def close(self) -> None:
         """Let go; safe to call twice."""
-        with self._lock, _DomainErrors(self.path):
+        with self._lock, self._files.errors(self.path):
             if self._descriptor >= 0:
                 descriptor, self._descriptor = self._descriptor, -1
                 self._files.call(os.close, descriptor)

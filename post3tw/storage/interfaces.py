@@ -117,6 +117,22 @@ class IBlobInventory(Interface):
         """Every finished blob's id."""
 
 
+class ISpace(Interface):
+    """Where a store is: that it belongs to this process alone, and whether there is room in it."""
+
+    async def start() -> None:
+        """Take possession, before index and blobs are started. StoreRefused when another process has it."""
+
+    async def stop() -> None:
+        """Let go, after both were stopped."""
+
+    def admit_write() -> None:
+        """Called before anything that takes space; raises InsufficientStorage while there is none."""
+
+    async def recover() -> None:
+        """Look whether space has returned; called every few seconds."""
+
+
 class StoreRefused(Exception):
     """The store cannot be opened as it is (another process has it, a newer schema, wrong options). The text is one clear
     line for the person who started the server."""
@@ -124,10 +140,11 @@ class StoreRefused(Exception):
 
 @frozen
 class OpenedStore:
-    """What a local backend opens to."""
+    """What a local backend opens to. `space` (an ISpace) is None where somebody else looks after it."""
 
     index: Any
     blobs: Any
+    space: Any = None
 
 
 class IBackend(Interface):

@@ -1,0 +1,103 @@
+"""The data directory of the `fs` backend: what is where, and that it belongs to one process at a time.
+
+DATA/post3.lock       locked (flock) as long as the store is open; never removed, for then two could hold it
+DATA/index.sqlite3    the index
+DATA/blobs/           finished blobs
+DATA/tmp/             blobs in the making
+DATA/reserve          space that is given back when the disk is full
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from attrs import define, field
+from zope.interface import implementer
+
+from post3tw.model.errors import DomainError
+from post3tw.storage.files import Files
+from post3tw.storage.interfaces import ISpace, StoreRefused
+from post3tw.storage.reserve import Reserve
+from post3tw.storage.threads import IThreads
+
+
+@implementer(ISpace)
+@define
+class DataDirectory:
+    """A data directory.
+
+    Attributes:
+        path: where it is; made when it is not there, but not its parent.
+        files: the file layer; not one whose `on_full` is the reserve itself.
+        threads: a pool for the disk.
+        reserve_size: bytes to keep for deletes on a full disk; 0 for none.
+    """
+
+    path: str
+    files: Files
+    threads: IThreads
+    reserve_size: int = 64 << 20
+    reserve: Reserve = field(init=False)
+    _lock: int = field(default=-1, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reserve = Reserve(self.files, os.path.join(self.path, "reserve"), self.reserve_size)
+
+    @property
+    def index(self) -> str:
+        """Path of the SQLite database."""
+        return os.path.join(self.path, "index.sqlite3")
+
+    @property
+    def blobs(self) -> str:
+        """Path of the directory of finished blobs."""
+        return os.path.join(self.path, "blobs")
+
+    @property
+    def temporary(self) -> str:
+        """Path of the directory of blobs in the making."""
+        return os.path.join(self.path, "tmp")
+
+    async def start(self) -> None:
+        """Make what is missing and take possession.
+
+        Raises:
+            StoreRefused: another process has it, or the file system does not let us.
+        """
+        try:
+            self.files.make_directory(self.path)
+            self.files.sync_directory(os.path.dirname(os.path.abspath(self.path)))
+            self._take_lock()
+            for directory in (self.blobs, self.temporary):
+                self.files.make_directory(directory)
+            self.files.sync_directory(self.path)
+            self.reserve.make()
+        except (DomainError, OSError) as error:
+            self._release_lock()
+            raise StoreRefused(f"the data directory {self.path} cannot be used: {error}") from error
+
+    async def stop(self) -> None:
+        """Let another process have it."""
+        self._release_lock()
+
+    def admit_write(self) -> None:
+        """Raise InsufficientStorage while the disk is full."""
+        self.reserve.admit_write()
+
+    async def recover(self) -> None:
+        """Look whether space has returned."""
+        await self.threads.run(self.reserve.recover)
+
+    def _release_lock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(os.path.join(self.path, "post3.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._release_lock()
+            raise StoreRefused(f"the data directory {self.path} is in use by another process") from None

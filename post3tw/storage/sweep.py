@@ -1,0 +1,55 @@
+"""Removing what nobody refers to.
+
+Theory of operation. A blob whose lease has passed and that no row refers to is condemned, in a transaction of the
+index; from then on no reference to it can be taken. Its bytes stay for a grace period, because a reader that looked
+its row up before may still open it. Then the bytes are deleted, and after them the row: a crash in between only
+repeats the deletion, and no bytes are ever left without a row that knows of them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from attrs import frozen
+
+from post3tw.model.ids import IdSource
+from post3tw.storage.index.transactions import blobs as rows
+from post3tw.storage.interfaces import IBlobStore, IIndex
+
+
+@frozen
+class BlobSweep:
+    """Removes blobs that nobody refers to.
+
+    Attributes:
+        index: rows of blobs.
+        blobs: their bytes.
+        ids: the clock.
+        grace: milliseconds from being condemned until the bytes go.
+        batch: how many blobs one transaction deals with.
+    """
+
+    index: IIndex
+    blobs: IBlobStore
+    ids: IdSource
+    grace: int = 60 * 60 * 1000
+    batch: int = 500
+
+    async def run(self) -> int:
+        """Condemn, delete and forget everything that is due. Returns how many blobs were deleted."""
+        await self._condemn()
+        return await self._delete()
+
+    async def _condemn(self) -> None:
+        condemn = partial(rows.condemn, now=self.ids.now(), limit=self.batch)
+        while await self.index.run(condemn) == self.batch:
+            pass
+
+    async def _delete(self) -> int:
+        find = partial(rows.condemned_before, time=self.ids.now() - self.grace, limit=self.batch)
+        deleted = 0
+        while doomed := await self.index.read(find):
+            await self.blobs.delete(doomed)
+            await self.index.run(partial(rows.forget, blob_ids=doomed))
+            deleted += len(doomed)
+        return deleted
