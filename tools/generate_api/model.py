@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -116,11 +116,6 @@ class Member:
         return bool(self.data.get("xmlAttribute"))
 
     @property
-    def namespace(self) -> dict[str, str]:
-        """The namespace that the element declares by itself, such as xsi: prefix and uri."""
-        return dict(self.shape.data.get("xmlNamespace", {}))
-
-    @property
     def timestamp_format(self) -> str:
         """iso8601 or rfc822 (a date of HTTP)."""
         written = self.data.get("timestampFormat") or self.shape.data.get("timestampFormat")
@@ -194,21 +189,18 @@ class Model:
 
     @cached_property
     def structures(self) -> tuple[Shape, ...]:
-        """All structures that inputs and outputs are made of, by name, without the inputs and outputs themselves."""
-        found: dict[str, Shape] = {}
-        for operation in self.operations:
-            for shape in (operation.input, operation.output):
-                found.update((part.name, part) for part in _parts(shape, found))
-        return tuple(found[name] for name in sorted(found))
+        """All structures that inputs and outputs are made of, by name."""
+        return structures_in(shape for operation in self.operations for shape in (operation.input, operation.output))
 
 
-def _parts(shape: Shape, known: dict[str, Shape]) -> Iterator[Shape]:
-    """The structures inside a shape that are not known yet."""
-    for member in shape.members:
-        inner = member.shape
-        while inner.type == "list":
-            inner = inner.item
-        if inner.type == "structure" and not inner.eventstream and inner.name not in known:
-            known[inner.name] = inner
-            yield inner
-            yield from _parts(inner, known)
+def structures_in(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
+    """The structures inside of inputs or outputs, by name, without these themselves."""
+    found: dict[str, Shape] = {}
+    waiting = list(shapes)
+    while waiting:
+        for member in waiting.pop().members:
+            inner = member.shape.item if member.shape.type == "list" else member.shape
+            if inner.type == "structure" and not inner.eventstream and inner.name not in found:
+                found[inner.name] = inner
+                waiting.append(inner)
+    return tuple(found[name] for name in sorted(found))

@@ -13,7 +13,7 @@ _TWO_WORDS = {"ssekms": "sse_kms", "sses3": "sse_s3"}
 
 
 def snake(name: str) -> str:
-    """`SSECustomerKeyMD5` as `sse_customer_key_md5`: an acronym is one word, and a keyword gets an underscore behind it."""
+    """`SSECustomerKeyMD5` as `sse_customer_key_md5`: an acronym is one word, a keyword gets an underscore behind it."""
     words = [word.lower() for word in _ONE_WORD.findall(name)]
     result = "_".join(_TWO_WORDS.get(word, word) for word in words)
     return result + "_" if keyword.iskeyword(result) else result
