@@ -79,6 +79,11 @@ def _iso8601_seconds(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
+def amz_date(ms: int) -> str:
+    """The form of dates in signatures: `20130524T000000Z`."""
+    return _iso8601_seconds(ms // 1000).replace("-", "").replace(":", "") + "Z"
+
+
 def parse_http_date(text: str) -> int | None:
     """Milliseconds since the epoch of a date in any of the three forms of RFC 9110 §5.6.7, or None.
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.wire.dates import (
+    amz_date,
     from_millis,
     http_date,
     http_date_of,
@@ -46,6 +47,7 @@ class MillisTests(SynchronousTestCase):
         self.assertEqual(to_millis(from_millis(ms)), ms)
         self.assertEqual(parse_iso8601(iso8601(ms)), ms)
         self.assertEqual(parse_http_date(http_date(ms)), ms // 1000 * 1000)
+        self.assertEqual(parse_amz_date(amz_date(ms)), ms // 1000 * 1000)
         self.assertEqual(iso8601_of(from_millis(ms)), iso8601(ms))
         self.assertEqual(http_date_of(from_millis(ms)), http_date(ms))
 
@@ -62,6 +64,10 @@ class WriteTests(SynchronousTestCase):
         """Milliseconds always have three digits, and the zone is Z."""
         self.assertEqual(iso8601(1255369830000), "2009-10-12T17:50:30.000Z")
         self.assertEqual(iso8601(1255369830007), "2009-10-12T17:50:30.007Z")
+
+    def test_amz_date(self) -> None:
+        """The basic format, cut to the second."""
+        self.assertEqual(amz_date(RFC_9110 + 999), "19941106T084937Z")
 
     @given(st.integers(0, 253_402_300_799))
     def test_against_the_standard_library(self, seconds: int) -> None:
