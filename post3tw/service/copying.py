@@ -1,0 +1,280 @@
+"""Copies without moving bytes, and renames.
+
+A copy is another version over the same bytes: the index takes one more reference, whatever the size. It therefore keeps
+the structure of its source: an object that was uploaded in parts stays one of parts, with its ETag and its checksum
+(docs/decisions/0003-copies-share-bytes.md). Bytes are read only when the request wants a checksum by another algorithm.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from attrs import frozen
+
+from post3tw.api import types
+from post3tw.model.bucket import Bucket, Versioning
+from post3tw.model.checksum import Checksum, ChecksumAlgorithm
+from post3tw.model.conditions import ReadConditions, WriteConditions
+from post3tw.model.errors import InvalidArgument, InvalidRequest, MethodNotAllowed, OperationAborted
+from post3tw.model.identity import Caller
+from post3tw.model.version import Description, Version
+from post3tw.service.admitted import admitted_bucket, admitted_source
+from post3tw.service.conditions import millis, write_conditions
+from post3tw.service.descriptions import DESCRIPTION_MEMBERS, headers_of, metadata_of, storage_class_of
+from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.object_checksums import checksum_members, parse_algorithm
+from post3tw.service.objects import CANNED_ACLS, MAX_PUT, owner_for
+from post3tw.service.operation import operation
+from post3tw.service.rehashing import digest_of
+from post3tw.service.representations import Selection, body_of
+from post3tw.service.store import Store
+from post3tw.service.tags import tags_of_header
+from post3tw.storage.index.transactions.objects import copy_version, rename
+from post3tw.storage.index.transactions.versions import require_object
+from post3tw.storage.interfaces import Lock
+from post3tw.wire.copy_source import parse_copy_source
+from post3tw.wire.dates import from_millis
+from post3tw.wire.uri import decode_path
+
+SOURCE_CONDITIONS = (
+    "copy_source_if_match",
+    "copy_source_if_none_match",
+    "copy_source_if_modified_since",
+    "copy_source_if_unmodified_since",
+)
+"""Members that are conditions on the source of a copy, for `honours`."""
+
+RETRIES = 2
+"""How often a copy is begun again because its source was overwritten between being read and being copied."""
+
+_COPY = (
+    "copy_source",
+    *SOURCE_CONDITIONS,
+    "if_match",
+    "if_none_match",
+    "metadata_directive",
+    "tagging_directive",
+    "checksum_algorithm",
+    *DESCRIPTION_MEMBERS,
+)
+_RENAME = (
+    "rename_source",
+    "destination_if_match",
+    "destination_if_none_match",
+    "source_if_match",
+    "source_if_none_match",
+    "source_if_modified_since",
+    "source_if_unmodified_since",
+    "client_token",
+)
+
+
+class Copies(Protocol):
+    """Inputs that name a source: CopyObject, UploadPartCopy."""
+
+    copy_source: str | None
+    copy_source_if_match: str | None
+    copy_source_if_none_match: str | None
+    copy_source_if_modified_since: datetime | None
+    copy_source_if_unmodified_since: datetime | None
+
+
+@frozen
+class Source:
+    """What is copied from. `named_version` says that the request named the version."""
+
+    bucket: Bucket
+    key: bytes
+    version: Version
+    named_version: bool
+
+    @property
+    def shown_version_id(self) -> str | None:
+        """What answers as x-amz-copy-source-version-id."""
+        if self.version.is_null and self.bucket.versioning is Versioning.NEVER:
+            return None
+        return self.version.version_id
+
+
+async def resolve_source(store: Store, caller: Caller, input: Copies) -> Source:
+    """The version that x-amz-copy-source names, once the conditions on it hold.
+
+    Raises:
+        NoSuchKey, NoSuchVersion, PreconditionFailed.
+        InvalidRequest: it is a delete marker, named by its version id.
+        InvalidArgument: x-amz-copy-source cannot be read.
+    """
+    bucket = admitted_source(caller)
+    named = parse_copy_source(input.copy_source or "")
+    key, version_id = key_bytes(named.key), check_version_id(named.version_id)
+    try:
+        version: Version = await store.index.read(
+            partial(require_object, bucket_id=bucket.id, key=key, version_id=version_id)
+        )
+    except MethodNotAllowed:
+        raise InvalidRequest(
+            "The source of a copy request may not specifically refer to a delete marker by version id."
+        ) from None
+    conditions = ReadConditions(
+        input.copy_source_if_match,
+        input.copy_source_if_none_match,
+        millis(input.copy_source_if_modified_since),
+        millis(input.copy_source_if_unmodified_since),
+    )
+    conditions.check(version, copy=True)
+    return Source(bucket, key, version, version_id is not None)
+
+
+@frozen
+class Copying:
+    """Copying and renaming objects."""
+
+    store: Store
+
+    @operation("s3:PutObject", honours=_COPY, accepts={"acl": CANNED_ACLS, "annotation_directive": ("COPY", "EXCLUDE")})
+    async def copy_object(self, caller: Caller, input: types.CopyObjectInput) -> types.CopyObjectOutput:
+        """Make an object of another one, or of the same one with other metadata. It is one transaction.
+
+        Raises:
+            NoSuchKey, NoSuchVersion, PreconditionFailed, InvalidRequest (onto itself without a change, over 5 GiB), …
+            OperationAborted: the source kept changing.
+        """
+        for _ in range(RETRIES):
+            try:
+                return await self._copy(caller, input)
+            except OperationAborted:
+                continue
+        return await self._copy(caller, input)
+
+    async def _copy(self, caller: Caller, input: types.CopyObjectInput) -> types.CopyObjectOutput:
+        store, bucket = self.store, admitted_bucket(caller)
+        key, conditions = key_bytes(input.key), write_conditions(input)
+        source = await resolve_source(store, caller, input)
+        original = source.version
+        _refuse_oversize(original)
+        _refuse_no_change(input, source, bucket, key)
+        description = _description(input, original)
+        checksum = await self._checksum(original, input.checksum_algorithm)
+        now = store.ids.now()
+        version: Version = await store.index.run(
+            partial(
+                copy_version,
+                source_bucket_id=source.bucket.id,
+                source_key=source.key,
+                source=original,
+                bucket_id=bucket.id,
+                key=key,
+                version=Version(
+                    id=store.ids.object_id(),
+                    seq=0,
+                    is_null=False,
+                    delete_marker=False,
+                    created=now,
+                    size=original.size,
+                    etag=original.etag,
+                    owner=owner_for(caller, bucket),
+                    description=description,
+                    checksum=checksum,
+                    part_count=original.part_count,
+                ),
+                conditions=conditions,
+                now=now,
+            ),
+            (Lock(bucket.id), Lock(source.bucket.id), Lock(bucket.id, key), Lock(source.bucket.id, source.key)),
+        )
+        return types.CopyObjectOutput(
+            copy_object_result=types.CopyObjectResult(
+                etag=f'"{version.etag}"', last_modified=from_millis(version.created), **checksum_members(checksum)
+            ),
+            copy_source_version_id=source.shown_version_id,
+            version_id=None if version.is_null else version.version_id,
+        )
+
+    async def _checksum(self, original: Version, wanted: str | None) -> Checksum | None:
+        """The checksum of the copy: the source's, unless another algorithm is asked for."""
+        kept = original.checksum
+        if not wanted:
+            return kept
+        algorithm: ChecksumAlgorithm = parse_algorithm(wanted)
+        if kept is not None and kept.algorithm is algorithm:
+            return kept
+        body = await body_of(self.store, Selection(original, 0, original.size))
+        return Checksum(algorithm, b64encode(await digest_of(self.store, body, algorithm)).decode())
+
+    @operation("s3:PutObject", honours=_RENAME)
+    async def rename_object(self, caller: Caller, input: types.RenameObjectInput) -> types.RenameObjectOutput:
+        """Give an object another key, in one transaction; it stays the same object, dates included.
+
+        AWS has this for directory buckets only; here it is for buckets that never had versioning. The source is a key,
+        percent-encoded, with or without a slash before it. `client_token` is taken but not remembered: repeating a
+        rename that was done finds no source.
+
+        Raises:
+            NotImplementedHere, NoSuchKey, PreconditionFailed.
+        """
+        bucket, ids = admitted_bucket(caller), self.store.ids
+        source = key_bytes(decode_path((input.rename_source or "").removeprefix("/").encode()))
+        target = key_bytes(input.key)
+        await self.store.index.run(
+            partial(
+                rename,
+                bucket_id=bucket.id,
+                source=source,
+                target=target,
+                source_conditions=ReadConditions(
+                    input.source_if_match,
+                    input.source_if_none_match,
+                    millis(input.source_if_modified_since),
+                    millis(input.source_if_unmodified_since),
+                ),
+                target_conditions=WriteConditions(input.destination_if_match, input.destination_if_none_match),
+                change_ids=(ids.object_id(), ids.object_id()),
+                now=ids.now(),
+            ),
+            (Lock(bucket.id), Lock(bucket.id, source), Lock(bucket.id, target)),
+        )
+        return types.RenameObjectOutput()
+
+
+def _refuse_oversize(original: Version) -> None:
+    if original.size > MAX_PUT:
+        raise InvalidRequest(
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_PUT}"
+        )
+
+
+def _refuse_no_change(input: types.CopyObjectInput, source: Source, bucket: Bucket, key: bytes) -> None:
+    """A copy onto itself has to change something. Naming an older version is how one is restored, and is a change."""
+    if source.bucket.id != bucket.id or source.key != key:
+        return
+    if source.named_version and bucket.versioning is not Versioning.NEVER:
+        return
+    if input.metadata_directive != "REPLACE" and not input.storage_class and not input.checksum_algorithm:
+        raise InvalidRequest(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the "
+            "object's metadata, storage class, website redirect location or encryption attributes."
+        )
+
+
+def _description(input: types.CopyObjectInput, original: Version) -> Description:
+    """What the copy says of itself. The storage class is never copied: it is STANDARD unless the request names one."""
+    copied = original.description
+    replaces = _replaces(input.metadata_directive, "metadata")
+    replaces_tags = _replaces(input.tagging_directive, "tagging")
+    return Description(
+        headers=headers_of(input) if replaces else copied.headers,
+        metadata=metadata_of(input.metadata) if replaces else copied.metadata,
+        tags=tags_of_header(input.tagging or "") if replaces_tags else copied.tags,
+        storage_class=storage_class_of(input.storage_class),
+    )
+
+
+def _replaces(directive: str | None, what: str) -> bool:
+    if directive not in (None, "COPY", "REPLACE"):
+        raise InvalidArgument(
+            f"Unknown {what} directive.", argument_name=f"x-amz-{what}-directive", argument_value=directive
+        )
+    return directive == "REPLACE"

@@ -1,0 +1,249 @@
+"""Objects: put, get, head, delete, and delete many."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from attrs import frozen
+
+from post3tw.api import types
+from post3tw.model.bucket import Bucket
+from post3tw.model.conditions import WriteConditions
+from post3tw.model.errors import DomainError
+from post3tw.model.identity import Caller, Owner
+from post3tw.model.version import Part, Version
+from post3tw.service.admitted import admitted_bucket
+from post3tw.service.conditions import READ_MEMBERS, millis, write_conditions
+from post3tw.service.deletions import Target, check_document, deleted_entry, error_entry, target_of
+from post3tw.service.descriptions import DESCRIPTION_MEMBERS, description_of
+from post3tw.service.ingest import ingest
+from post3tw.service.interfaces import IRequestBody
+from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.object_checksums import (
+    CHECKSUM_MEMBERS,
+    announced,
+    checksum_members,
+    parse_content_md5,
+    verify_md5,
+)
+from post3tw.service.operation import operation
+from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
+from post3tw.service.store import Store
+from post3tw.storage.index.transactions.objects import Deletion, delete_version, put_version
+from post3tw.storage.index.transactions.parts import part_numbered
+from post3tw.storage.index.transactions.versions import find_version, require_object
+from post3tw.storage.interfaces import ITransaction, Lock
+
+MAX_PUT = 5 * 1024**3
+"""Bytes that one PUT, and the source of one copy, may have."""
+
+CANNED_ACLS = ("private", "bucket-owner-full-control")
+"""The ACLs that ask for nothing but what holds anyway."""
+
+DELETED_AT_ONCE = 250
+"""Entries of DeleteObjects in one transaction, so that other writers do not wait long."""
+
+_READ = (
+    "version_id",
+    "range",
+    "part_number",
+    "checksum_mode",
+    *READ_MEMBERS,
+    *(member for member, _ in OVERRIDES),
+)
+_PUT = ("content_length", "content_md5", "if_match", "if_none_match", *DESCRIPTION_MEMBERS, *CHECKSUM_MEMBERS)
+_DELETE = ("version_id", "if_match", "if_match_size", "if_match_last_modified_time", "bypass_governance_retention")
+
+
+def owner_for(caller: Caller, bucket: Bucket) -> Owner:
+    """Who owns what the caller writes into a bucket."""
+    if caller.identity is not None:
+        return caller.identity.owner
+    return Owner(bucket.owner_id, bucket.owner_name)
+
+
+@frozen
+class Objects:
+    """Reading, writing and deleting objects."""
+
+    store: Store
+
+    @operation("s3:PutObject", honours=_PUT, accepts={"acl": CANNED_ACLS})
+    async def put_object(
+        self, caller: Caller, input: types.PutObjectInput, body: IRequestBody
+    ) -> types.PutObjectOutput:
+        """Store a body under a key. Nobody sees any of it before all of it is durable.
+
+        Raises:
+            PreconditionFailed, NoSuchKey (If-Match), BadDigest, InvalidDigest, EntityTooLarge, MetadataTooLarge, …
+        """
+        bucket, key = admitted_bucket(caller), key_bytes(input.key)
+        conditions = write_conditions(input)
+        description = description_of(input)
+        announcement = announced(input, body.trailer_names)
+        content_md5 = parse_content_md5(input.content_md5)
+        store = self.store
+        if conditions.any:
+            await self._check_early(bucket, key, conditions)
+        stored = await ingest(store, body, (announcement.algorithm,), max_size=MAX_PUT)
+        verify_md5(content_md5, stored.md5)
+        checksum = announcement.verify(stored.digests, body.trailers)
+        now = store.ids.now()
+        version = await store.index.run(
+            partial(
+                put_version,
+                bucket_id=bucket.id,
+                key=key,
+                version=Version(
+                    id=store.ids.object_id(),
+                    seq=0,
+                    is_null=False,
+                    delete_marker=False,
+                    created=now,
+                    size=stored.size,
+                    etag=stored.md5.hex(),
+                    owner=owner_for(caller, bucket),
+                    description=description,
+                    checksum=checksum,
+                    placement=stored.placement,
+                ),
+                data=stored.data,
+                conditions=conditions,
+                now=now,
+            ),
+            (Lock(bucket.id), Lock(bucket.id, key)),
+        )
+        return types.PutObjectOutput(
+            etag=f'"{version.etag}"',
+            version_id=None if version.is_null else version.version_id,
+            **checksum_members(checksum),
+        )
+
+    async def _check_early(self, bucket: Bucket, key: bytes, conditions: WriteConditions) -> None:
+        """Refuse a body that will not be wanted before it is sent. What counts is the check in the transaction."""
+        latest = await self.store.index.read(partial(find_version, bucket_id=bucket.id, key=key))
+        conditions.check(None if latest is None or latest.delete_marker else latest, key.decode())
+
+    @operation("s3:GetObject", honours=_READ)
+    async def get_object(self, caller: Caller, input: types.GetObjectInput) -> types.GetObjectOutput:
+        """An object, or a range or a part of it.
+
+        Raises:
+            NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker), NotModified, PreconditionFailed, InvalidRange,
+            InvalidPartNumber, CorruptedData, …
+        """
+        bucket = admitted_bucket(caller)
+        selection = await self._select(bucket, input, with_body=True)
+        fields = fields_of(selection, bucket, caller, input)
+        return types.GetObjectOutput(body=await body_of(self.store, selection), **fields)
+
+    @operation("s3:GetObject", honours=_READ)
+    async def head_object(self, caller: Caller, input: types.HeadObjectInput) -> types.HeadObjectOutput:
+        """What GetObject would answer, without the bytes."""
+        bucket = admitted_bucket(caller)
+        selection = await self._select(bucket, input, with_body=False)
+        return types.HeadObjectOutput(**fields_of(selection, bucket, caller, input))
+
+    async def _select(self, bucket: Bucket, input: ReadInput, *, with_body: bool) -> Selection:
+        key, version_id, number = key_bytes(input.key), check_version_id(input.version_id), input.part_number
+
+        async def find(tx: ITransaction) -> tuple[Version, Part | None]:
+            version = await require_object(tx, bucket.id, key, version_id, with_body=with_body)
+            if number is None or version.part_count is None:
+                return version, None
+            return version, await part_numbered(tx, version.id, number)
+
+        version, part = await self.store.index.read(find)
+        return select(version, part, input)
+
+    @operation("s3:DeleteObject", honours=_DELETE)
+    async def delete_object(self, caller: Caller, input: types.DeleteObjectInput) -> types.DeleteObjectOutput:
+        """Delete a key, or one version of it. What is not there is deleted already.
+
+        Raises:
+            PreconditionFailed, NoSuchKey (If-Match), AccessDenied (object lock).
+        """
+        bucket, key = admitted_bucket(caller), key_bytes(input.key)
+        ids = self.store.ids
+        deletion: Deletion = await self.store.index.run(
+            partial(
+                delete_version,
+                bucket_id=bucket.id,
+                key=key,
+                version_id=check_version_id(input.version_id),
+                conditions=WriteConditions(
+                    if_match=input.if_match,
+                    if_match_size=input.if_match_size,
+                    if_match_modified=millis(input.if_match_last_modified_time),
+                ),
+                new_id=ids.object_id(),
+                owner=owner_for(caller, bucket),
+                now=ids.now(),
+                bypass_governance=bool(input.bypass_governance_retention),
+            ),
+            (Lock(bucket.id), Lock(bucket.id, key)),
+        )
+        return types.DeleteObjectOutput(delete_marker=deletion.delete_marker or None, version_id=deletion.version_id)
+
+    @operation("s3:DeleteObject", honours=("delete", "bypass_governance_retention", "checksum_algorithm"))
+    async def delete_objects(self, caller: Caller, input: types.DeleteObjectsInput) -> types.DeleteObjectsOutput:
+        """Delete up to 1000 keys or versions; each succeeds or fails for itself.
+
+        Raises:
+            MalformedXML: no entries, or too many.
+        """
+        entries = check_document(input.delete)
+        quiet = input.delete is not None and bool(input.delete.quiet)
+        output = types.DeleteObjectsOutput(deleted=[], errors=[])
+        for start in range(0, len(entries), DELETED_AT_ONCE):
+            group = entries[start : start + DELETED_AT_ONCE]
+            results = await self._delete_group(caller, group, bool(input.bypass_governance_retention))
+            for entry, result in zip(group, results, strict=True):
+                if isinstance(result, DomainError):
+                    output.errors.append(error_entry(entry, result))
+                elif not quiet:
+                    output.deleted.append(deleted_entry(entry, result))
+        return output
+
+    async def _delete_group(
+        self, caller: Caller, entries: list[types.ObjectIdentifier], bypass_governance: bool
+    ) -> list[Deletion | DomainError]:
+        """Delete in one transaction. An entry fails before anything of it is written, so the others can go on."""
+        bucket, ids = admitted_bucket(caller), self.store.ids
+        owner, now = owner_for(caller, bucket), ids.now()
+        targets = [_target_or_error(entry, ids.object_id()) for entry in entries]
+
+        async def delete_all(tx: ITransaction) -> list[Deletion | DomainError]:
+            results: list[Deletion | DomainError] = []
+            for target in targets:
+                if isinstance(target, DomainError):
+                    results.append(target)
+                    continue
+                try:
+                    deletion = await delete_version(
+                        tx,
+                        bucket.id,
+                        target.key,
+                        target.version_id,
+                        target.conditions,
+                        new_id=target.new_id,
+                        owner=owner,
+                        now=now,
+                        bypass_governance=bypass_governance,
+                    )
+                except DomainError as error:
+                    results.append(error)
+                else:
+                    results.append(deletion)
+            return results
+
+        keys = {target.key for target in targets if isinstance(target, Target)}
+        locks = [Lock(bucket.id), *(Lock(bucket.id, key) for key in keys)]
+        return await self.store.index.run(delete_all, locks)
+
+
+def _target_or_error(entry: types.ObjectIdentifier, new_id: bytes) -> Target | DomainError:
+    try:
+        return target_of(entry, new_id)
+    except DomainError as error:
+        return error
