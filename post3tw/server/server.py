@@ -1,0 +1,214 @@
+"""The running server: what is started, in which order, and how it ends.
+
+Theory of operation. twistd calls `privilegedStartService` and `startService` before the reactor runs, and both return
+at once, so what takes time happens in a coroutine:
+
+    bind ports → open the store → root key, users, buckets → timers → accept connections → banner
+
+`stopService` is the way back: close the ports, let requests finish, stop the timers, close the store, write the log
+out. A request that is cut off by that was not acknowledged, so nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import define, field
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from post3tw.config import Config
+from post3tw.credentials import CredentialsRefused, RootKey, root_key
+from post3tw.model.errors import DomainError
+from post3tw.s3.access_log import AccessLog
+from post3tw.server.banner import Banner
+from post3tw.server.buckets import has_buckets, make_buckets
+from post3tw.server.descriptors import raise_descriptor_limit
+from post3tw.server.ending import ServerFailed, end_process, is_terminal, say
+from post3tw.server.listening import CannotListen, Listener
+from post3tw.server.signals import Signals
+from post3tw.service.identities import Identities, IdentitiesRefused, root_credential
+from post3tw.service.interfaces import IAuthorizedS3Service
+from post3tw.storage.interfaces import StoreRefused
+
+_REFUSALS = (StoreRefused, CredentialsRefused, IdentitiesRefused, CannotListen, DomainError, OSError)
+"""Reasons not to start whose text says enough; of any other there is a traceback in the log as well."""
+
+
+@define
+class Readiness:
+    """Whether requests are served: what `/health/ready` says."""
+
+    obstacle: str | None = "starting"
+
+    def __call__(self) -> str | None:
+        """Why requests are not served now; None while they are."""
+        return self.obstacle
+
+
+@define
+class Components:
+    """What a server is put together from.
+
+    Attributes:
+        config: how it was started.
+        service: what runs the operations.
+        identities: who has a key; root is filled in at the start.
+        site: the factory that speaks S3.
+        listeners: where it does.
+        admin: where the admin pages are.
+        access_log: opened and closed with the server.
+        opened: what is started before the first request and in this order, and stopped after the last in the reverse
+            one. Each has `start` and `stop`, plain or coroutines.
+        timers: services that run in between.
+        ready: kept up to date.
+    """
+
+    config: Config
+    service: IAuthorizedS3Service
+    identities: Identities
+    site: Any
+    listeners: Sequence[Listener]
+    admin: Listener | None
+    access_log: AccessLog
+    opened: Sequence[Any]
+    timers: Sequence[IService] = ()
+    ready: Readiness = field(factory=Readiness)
+
+    @property
+    def all_listeners(self) -> tuple[Listener, ...]:
+        """Those of S3, and the admin's."""
+        return (*self.listeners, *(() if self.admin is None else (self.admin,)))
+
+
+class Server(MultiService):
+    """An S3 server as a service for twisted.application.
+
+    Args:
+        reactor: runs it.
+        parts: what it is made of.
+        take_signals: whether SIGTERM, SIGINT, SIGHUP and SIGUSR1 are for it.
+    """
+
+    log: ClassVar[Logger] = Logger()
+
+    def __init__(self, reactor: Any, parts: Components, take_signals: bool = True) -> None:
+        super().__init__()
+        self.parts = parts
+        self._reactor = reactor
+        self._signals = Signals(reactor, self.reload, self.reopen) if take_signals else None
+        self._starting: Deferred[None] | None = None
+        self._opened: list[Any] = []
+
+    # -- for twisted.application
+
+    def privilegedStartService(self) -> None:
+        """Take the ports. Raises ServerFailed when one cannot be had."""
+        super().privilegedStartService()
+        try:
+            for listener in self.parts.all_listeners:
+                listener.bind()
+        except CannotListen as error:
+            raise self._refused(f"cannot listen on {error}") from None
+
+    def startService(self) -> None:
+        """Begin to start; what goes wrong at once is raised as ServerFailed, what goes wrong later ends the process."""
+        super().startService()
+        failures: list[Failure] = []
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(failures.append)
+        if failures:
+            raise self._refused(self._reason(failures[0]))
+        self._starting.addErrback(self._start_failed)
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting, let requests finish, close everything."""
+        return Deferred.fromCoroutine(self._stop())
+
+    # -- for signals
+
+    def reload(self) -> None:
+        """Read identities and certificates again."""
+        self.parts.identities.reload()
+        for listener in self.parts.all_listeners:
+            listener.reload_certificates()
+
+    def reopen(self) -> None:
+        """Open the access log's file again, because the old one was moved away."""
+        self.parts.access_log.reopen()
+
+    # -- the way up
+
+    async def _start(self) -> None:
+        raise_descriptor_limit()
+        self.parts.access_log.open()
+        for each in self.parts.opened:
+            await maybeDeferred(each.start)
+            self._opened.append(each)
+        key = self._root_key()
+        root = root_credential(key.access_key, key.secret_key)
+        self.parts.identities.root = root
+        self.parts.identities.load()
+        await make_buckets(self.parts.service, root.identity, self.parts.config.bucket)
+        for timer in self.parts.timers:
+            timer.setServiceParent(self)
+        for listener in self.parts.all_listeners:
+            listener.open_gate()
+        self.parts.ready.obstacle = None
+        if self._signals is not None:
+            self._reactor.callWhenRunning(self._signals.take)
+        say(self._banner(key, await has_buckets(self.parts.service, root.identity)).text(is_terminal()))
+
+    def _root_key(self) -> RootKey:
+        config = self.parts.config
+        if config.access_key:
+            return RootKey(config.access_key, config.secret_key)
+        Path(config.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return root_key(config.data_dir)
+
+    def _banner(self, key: RootKey, has_any: bool) -> Banner:
+        parts = self.parts
+        urls = tuple(listener.url() for listener in parts.listeners)
+        return Banner(parts.config, key, urls, None if parts.admin is None else parts.admin.url(), has_any)
+
+    # -- when it does not work
+
+    def _start_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) and self.parts.ready.obstacle == "stopping":
+            return
+        say(f"post3: {self._reason(failure)}")
+        end_process(self._reactor, 1)
+
+    def _reason(self, failure: Failure) -> str:
+        if not failure.check(*_REFUSALS):
+            self.log.failure("The server could not be started.", failure=failure)
+        return str(failure.value) or failure.type.__name__
+
+    def _refused(self, reason: str) -> ServerFailed:
+        """Let go of what was taken, and say why."""
+        for listener in self.parts.all_listeners:
+            listener.close()
+        say(f"post3: {reason}")
+        return ServerFailed(reason)
+
+    # -- the way down
+
+    async def _stop(self) -> None:
+        parts = self.parts
+        parts.ready.obstacle = "stopping"
+        if self._starting is not None:
+            self._starting.cancel()
+            await self._starting
+        for listener in parts.all_listeners:
+            await listener.close()
+        await parts.site.drain(parts.config.drain)
+        await maybeDeferred(super().stopService)
+        while self._opened:
+            await maybeDeferred(self._opened.pop().stop)
+        parts.access_log.close()
+        if self._signals is not None:
+            self._signals.give_back()

@@ -1,0 +1,63 @@
+"""The `fs` backend: a SQLite index and blobs as files, in one directory that belongs to one process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, field
+from zope.interface import implementer
+
+from post3tw.model.errors import InsufficientStorage
+from post3tw.storage.blobs.files import FileBlobs
+from post3tw.storage.datadir import DataDirectory
+from post3tw.storage.files import Files
+from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.interfaces import IBackend, Lock, OpenedStore
+from post3tw.storage.reserve import Reserve
+from post3tw.storage.threads import Threads
+
+T = TypeVar("T")
+
+DISK_THREADS = 16
+"""Reads and writes of blobs at a time. They wait for the disk more than they compute."""
+
+
+@define(eq=False)
+class ReservedIndex(SqliteIndex):
+    """An index that gives the reserve back when it finds the disk full, and tries once more: deletes pass then."""
+
+    reserve: Reserve = field(kw_only=True)
+
+    async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
+        """See IIndex."""
+        try:
+            return await SqliteIndex.run(self, transaction, locks)
+        except InsufficientStorage:
+            self.reserve.release()
+            return await SqliteIndex.run(self, transaction, locks)
+
+
+@implementer(IBackend)
+class FileBackend:
+    """Everything in `data_dir`."""
+
+    name = "fs"
+    description = "Local files and SQLite; nothing else to install."
+
+    def options(self) -> Sequence[tuple[str, str | None, str]]:
+        """See IBackend: none beside those of every backend."""
+        return ()
+
+    def open(self, options: Mapping[str, Any], reactor: Any) -> OpenedStore:
+        """See IBackend."""
+        threads = Threads(reactor, "post3-disk", DISK_THREADS)
+        place = DataDirectory(str(options["data_dir"]), Files(), threads, options["reserve"])
+        durability = options["durability"]
+        return OpenedStore(
+            index=ReservedIndex(place.index, reactor, durability, reserve=place.reserve),
+            blobs=FileBlobs(
+                Files(place.reserve.release), threads, place.blobs, place.temporary, durable=durability == "full"
+            ),
+            space=place,
+        )
