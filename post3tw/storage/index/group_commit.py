@@ -1,0 +1,295 @@
+"""Many writing transactions, one commit. The theory of operation is at the head of `sqlite`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Any, ClassVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from post3tw.model.errors import InsufficientStorage
+from post3tw.storage.index.checkpoints import Checkpoints
+from post3tw.storage.index.failures import foreign_await, translated
+from post3tw.storage.interfaces import ITransaction
+
+GROUP_LIMIT = 256
+"""How many transactions share one commit at most."""
+
+SLICE = 0.005
+"""Seconds that transactions may keep the reactor before other events get their turn."""
+
+_ROWS_AT_ONCE = 256
+
+
+class _Pause:
+    """What a transaction hands to its driver when the slice is over."""
+
+    def __await__(self) -> Generator[_Pause, None, None]:
+        yield self
+
+
+_PAUSE = _Pause()
+
+
+@implementer(ITransaction)
+class WriteTransaction:
+    """The `tx` of writing transactions: each statement at once, but for a pause when the slice is over."""
+
+    __slots__ = ("_execute", "_execute_many", "_seconds", "deadline")
+
+    def __init__(self, connection: sqlite3.Connection, seconds: Callable[[], float]) -> None:
+        self._execute = connection.execute
+        self._execute_many = connection.executemany
+        self._seconds = seconds
+        self.deadline = 0.0
+
+    async def one(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        if self._seconds() > self.deadline:
+            await _PAUSE
+        row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
+        return row
+
+    async def all(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """All rows."""
+        if self._seconds() > self.deadline:
+            await _PAUSE
+        return self._execute(sql, parameters).fetchall()
+
+    async def run(self, sql: str, *parameters: Any) -> int:
+        """Run a statement; the number of rows it changed."""
+        if self._seconds() > self.deadline:
+            await _PAUSE
+        return self._execute(sql, parameters).rowcount
+
+    async def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each tuple of parameters."""
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            if self._seconds() > self.deadline:
+                await _PAUSE
+            self._execute_many(sql, rows[start : start + _ROWS_AT_ONCE])
+
+
+@define(eq=False)
+class _Job:
+    """A transaction, who waits for it, and what came of it."""
+
+    transaction: Callable[[Any], Awaitable[Any]]
+    answer: Deferred[Any] = field(factory=Deferred)
+    outcome: Any = None
+    error: Exception | None = None
+
+    def respond(self) -> None:
+        """Answer, unless the one who waited has gone."""
+        if self.answer.called:
+            return
+        if self.error is None:
+            self.answer.callback(self.outcome)
+        else:
+            self.answer.errback(self.error)
+
+
+@define(eq=False)
+class GroupCommit:
+    """Drives transactions on the reactor thread, and commits them, many at a time, in another.
+
+    Attributes:
+        reactor: for time and for coming back from the thread.
+        pool: one thread.
+        connection: the one that writes, in autocommit mode, used by nobody else.
+        checkpoints: what looks after the log.
+        commits: how many commits there were.
+        reruns: how many transactions were run a second time, because one of their group failed after writing.
+    """
+
+    log: ClassVar[Logger] = Logger()
+
+    reactor: Any
+    pool: ThreadPool
+    connection: sqlite3.Connection
+    checkpoints: Checkpoints
+    commits: int = field(default=0, init=False)
+    reruns: int = field(default=0, init=False)
+    _tx: WriteTransaction = field(init=False)
+    _waiting: deque[_Job] = field(factory=deque, init=False)
+    _alone: deque[_Job] = field(factory=deque, init=False)
+    _group: list[_Job] = field(factory=list, init=False)
+    _source: deque[_Job] = field(init=False)
+    _limit: int = field(default=GROUP_LIMIT, init=False)
+    _driven: Any = field(default=None, init=False)
+    _changes_at_begin: int = field(default=0, init=False)
+    _changes_before: int = field(default=0, init=False)
+    _busy: bool = field(default=False, init=False)
+    _idle: list[Deferred[None]] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tx = WriteTransaction(self.connection, self.reactor.seconds)
+        self._source = self._waiting
+
+    @property
+    def backlog(self) -> int:
+        """How many transactions wait for their turn."""
+        return len(self._waiting) + len(self._alone)
+
+    def submit(self, transaction: Callable[[Any], Awaitable[Any]]) -> Deferred[Any]:
+        """Run a transaction; fires when it is committed. Cancelling keeps it from running if it has not begun."""
+        job = _Job(transaction)
+        self._waiting.append(job)
+        if not self._busy:
+            self._busy = True
+            self._begin_later()  # whoever else comes in this turn of the reactor joins the group
+        return job.answer
+
+    async def idle(self) -> None:
+        """Return when everything submitted is answered."""
+        if self._busy:
+            waiter: Deferred[None] = Deferred()
+            self._idle.append(waiter)
+            await waiter
+
+    # -- on the reactor thread ----------------------------------------------------------------------------------------
+
+    def _begin_later(self) -> None:
+        self.reactor.callLater(0, self._begin)
+
+    def _begin(self) -> None:
+        """Begin a group, if anybody waits; rest, if not."""
+        if not self.backlog:
+            self._rest()
+            return
+        self._source, self._limit = (self._alone, 1) if self._alone else (self._waiting, GROUP_LIMIT)
+        self._group = []
+        self._changes_at_begin = self.connection.total_changes
+        self._tx.deadline = self.reactor.seconds() + SLICE
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            while self._take():
+                pass
+            self._fail(self._group, translated(error))
+            self._begin_later()
+        else:
+            self._drive()
+
+    def _rest(self) -> None:
+        self._busy = False
+        idle, self._idle = self._idle, []
+        for waiter in idle:
+            waiter.callback(None)
+
+    def _take(self) -> bool:
+        """Take the next transaction into the group; False when the group is complete."""
+        while self._source and len(self._group) < self._limit:
+            if self._group and self.reactor.seconds() > self._tx.deadline:
+                break
+            job = self._source.popleft()
+            if not job.answer.called:  # else cancelled while it waited
+                self._group.append(job)
+                self._changes_before = self.connection.total_changes
+                return True
+        return False
+
+    def _drive(self) -> None:
+        """Drive one member of the group after the other to its end, then have them committed."""
+        while self._driven is not None or self._take():
+            job = self._group[-1]
+            try:
+                if self._driven is None:
+                    self._driven = job.transaction(self._tx)
+                awaited = self._driven.send(None)
+                if awaited is _PAUSE:
+                    self.reactor.callLater(0, self._resume)
+                    return
+                raise foreign_await(self._driven, awaited)
+            except StopIteration as done:
+                job.outcome = done.value
+            except Exception as error:
+                job.error = translated(error)
+            self._driven = None
+            if job.error is not None and self._is_spoiled():
+                self._undo()
+                return
+        self._end()
+
+    def _resume(self) -> None:
+        self._tx.deadline = self.reactor.seconds() + SLICE
+        self._drive()
+
+    def _is_spoiled(self) -> bool:
+        """Whether the member that just failed left something to undo, or SQLite undid everything by itself."""
+        return self.connection.total_changes != self._changes_before or not self.connection.in_transaction
+
+    def _undo(self) -> None:
+        """Roll the group back; its members run again, each alone. One that was alone already is answered."""
+        self._roll_back()
+        if len(self._group) == 1:
+            self._answer(self._group)
+        else:
+            self._run_again(self._group)
+        self._begin_later()
+
+    def _run_again(self, group: list[_Job]) -> None:
+        for job in group:
+            job.outcome = job.error = None
+        self.reruns += len(group)
+        self._alone.extend(group)
+
+    def _end(self) -> None:
+        if self.connection.total_changes == self._changes_at_begin:  # nothing was written: nothing to wait for
+            self._roll_back()
+            self._answer(self._group)
+            self._begin_later()
+        else:
+            self.pool.callInThread(self._commit, self._group)
+
+    def _committed(self, group: list[_Job], error: Exception | None) -> None:
+        if error is not None and len(group) > 1 and isinstance(error, InsufficientStorage):
+            self._run_again(group)  # one large write must not fail the deletes beside it
+            self._begin()
+            return
+        self._begin()  # first, so that the disk has work while answers go out
+        if error is None:
+            self._answer(group)
+        else:
+            self._fail(group, error)
+
+    def _answer(self, group: list[_Job]) -> None:
+        for job in group:
+            job.respond()
+
+    def _fail(self, group: list[_Job], error: Exception) -> None:
+        for job in group:
+            job.error = error
+            job.respond()
+
+    # -- in the thread ------------------------------------------------------------------------------------------------
+
+    def _commit(self, group: list[_Job]) -> None:
+        error = None
+        try:
+            self.connection.execute("COMMIT")
+            self.commits += 1
+        except Exception as failure:
+            error = translated(failure)
+            self._roll_back()
+        if error is None and self.checkpoints.due():
+            self.reactor.callFromThread(self._answer, group)
+            self.checkpoints.finish(self.connection)
+            self.reactor.callFromThread(self._begin)
+        else:
+            self.reactor.callFromThread(self._committed, group, error)
+
+    # -- in either ----------------------------------------------------------------------------------------------------
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            try:
+                self.connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                self.log.failure("The index could not roll a transaction back")

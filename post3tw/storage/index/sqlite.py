@@ -1,0 +1,245 @@
+"""The index on SQLite: one file, one process, one commit for many transactions.
+
+Theory of operation
+===================
+Durable commits are limited by the disk's sync, not by SQLite, so the transactions that wait are committed together.
+
+**Writing.** `run` puts a transaction into a queue. At the end of the reactor's turn, BEGIN, and the waiting
+coroutines are driven one after the other, each to its end, on the reactor thread: a statement is done when `await`
+looks at it. Then the COMMIT, with its one fsync, goes to a thread of its own. Transactions that come meanwhile wait
+in the queue and are the next group. When the commit is back, that group begins at once, so that the disk has work,
+and then the first one is answered.
+
+Why not drive the coroutines in the thread as well? sqlite3 lets go of the GIL around every statement, and taking it
+back from a busy reactor costs a thread up to one switch interval each time: with a reactor busy with reads, a thread
+that ran the statements committed 16 small transactions a second, and this arrangement 2,000, at less CPU for each
+also without competition (`benchmarks/index.py` shows what it does now). Statements take a few microseconds; only the
+disk is worth a thread. What takes longer is sliced: a group that has used up `SLICE` goes on in a later turn of the
+reactor, inside the same BEGIN, and a transaction with many statements pauses between two of them.
+
+**Failure.** Transactions raise their domain errors before their first write; such a member of a group is simply
+answered with its error when the others are. No SAVEPOINT is taken, which would cost a fifth more. Should a member
+fail after it has written, the group is rolled back, and its members run again one by one: they are pure, and may. An
+error of SQLite in a statement is such a failure too. An error at COMMIT fails the whole group; nothing that may have
+reached the disk is tried again and believed. Only a disk that was too full to write to (not to sync) makes the
+members run again one by one, so that the small ones, deletes above all, still pass.
+
+**Reading.** `read` drives its coroutine on the reactor thread too, on a connection of its own, inside a BEGIN that
+costs a microsecond and makes all its statements see one committed state. It never waits for a writer. It cannot
+write.
+
+**Durability.** WAL with synchronous=FULL: when COMMIT returns, the log is synced. `durability="relaxed"` is
+synchronous=OFF: nothing is ever synced, a killed process loses nothing, but a power cut may lose what was
+acknowledged, and the file too. Memory-mapped reading stays off: an error of the disk must be an exception, not a
+signal.
+
+**Files.** `PATH`, `PATH-wal` (kept near 16 MiB, see `checkpoints`) and `PATH-shm`. That no other process has them
+open is for whoever opens the data directory to make sure. 4 KiB pages: a body of 4 KiB is written as little more than
+that; with 8 KiB pages every second half page would stay empty, and each small change log twice as much.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from attrs import define, field
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from post3tw.model.errors import ServiceUnavailable, SlowDown
+from post3tw.storage.index.checkpoints import SOFT_LIMIT, Checkpoints
+from post3tw.storage.index.failures import IndexFailed, foreign_await, translated
+from post3tw.storage.index.group_commit import GroupCommit
+from post3tw.storage.index.migrations import migrate, refuse_foreign, schema_scripts
+from post3tw.storage.interfaces import IIndex, ITransaction, Lock, StoreRefused
+
+T = TypeVar("T")
+
+BACKLOG_LIMIT = 10_000
+"""How many transactions may wait; more are turned away with SlowDown."""
+
+
+@implementer(ITransaction)
+class ReadTransaction:
+    """The `tx` of reading transactions."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    async def one(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
+        return row
+
+    async def all(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return self._execute(sql, parameters).fetchall()
+
+    async def run(self, sql: str, *parameters: Any) -> int:
+        """SQLite refuses: the connection only reads."""
+        return self._execute(sql, parameters).rowcount
+
+    async def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """SQLite refuses: the connection only reads."""
+        for row in rows:
+            self._execute(sql, row)
+
+
+@define(eq=False)
+class _Opened:
+    """What exists between start and stop."""
+
+    pool: ThreadPool
+    writer: GroupCommit
+    reader: sqlite3.Connection
+    reading: ReadTransaction
+
+
+@implementer(IIndex)
+@define(eq=False)
+class SqliteIndex:
+    """IIndex in a SQLite file. All methods are called on the reactor thread.
+
+    Attributes:
+        path: the database file; its directory exists.
+        reactor: for time, and to come back from threads.
+        durability: "full" or "relaxed".
+        random: makes the id of a new store.
+        scripts: the schema, by version.
+    """
+
+    log: ClassVar[Logger] = Logger()
+
+    path: str
+    reactor: Any
+    durability: str = "full"
+    random: Callable[[int], bytes] = os.urandom
+    scripts: dict[int, str] = field(factory=schema_scripts)
+    _opened: _Opened | None = field(default=None, init=False)
+
+    async def start(self) -> None:
+        """Open the file, make or migrate its schema.
+
+        Raises:
+            StoreRefused: it is not an index, a newer release wrote it, or it cannot be opened.
+        """
+        pool = ThreadPool(1, 1, name="post3-index")
+        pool.start()
+        try:
+            self._opened = await deferToThreadPool(self.reactor, pool, self._open, pool)
+        except BaseException:
+            pool.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish every transaction that was accepted, then close. New ones are refused from now on."""
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        await opened.writer.idle()
+        await deferToThreadPool(self.reactor, opened.pool, self._close, opened)
+        opened.pool.stop()
+
+    async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
+        """Run a writing transaction; see IIndex. There is one writer, so locks are held whether declared or not.
+
+        Raises:
+            SlowDown: too many transactions wait already.
+            ServiceUnavailable: the index is not open.
+            InsufficientStorage: the disk is full.
+            IndexFailed: SQLite reported another error.
+        """
+        opened = self._opened
+        if opened is None:
+            raise ServiceUnavailable
+        if opened.writer.backlog >= BACKLOG_LIMIT:
+            raise SlowDown
+        outcome: T = await opened.writer.submit(transaction)
+        return outcome
+
+    async def read(self, transaction: Callable[[Any], Awaitable[T]]) -> T:
+        """Run a reading transaction, at once.
+
+        Raises:
+            ServiceUnavailable: the index is not open.
+            IndexFailed: SQLite reported an error; also for an attempt to write.
+        """
+        opened = self._opened
+        if opened is None:
+            raise ServiceUnavailable
+        execute = opened.reader.execute
+        coroutine: Any = transaction(opened.reading)
+        try:
+            execute("BEGIN")
+            try:
+                raise foreign_await(coroutine, coroutine.send(None))
+            except StopIteration as done:
+                outcome: T = done.value
+                return outcome
+            finally:
+                execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    @property
+    def commits(self) -> int:
+        """How many commits were made since the start."""
+        return 0 if self._opened is None else self._opened.writer.commits
+
+    @property
+    def reruns(self) -> int:
+        """How many transactions ran a second time since the start, because one in their group failed after a write."""
+        return 0 if self._opened is None else self._opened.writer.reruns
+
+    # -- in the thread ------------------------------------------------------------------------------------------------
+
+    def _open(self, pool: ThreadPool) -> _Opened:
+        refuse_foreign(self.path, max(self.scripts))
+        try:
+            writing = self._connect()
+            writing.execute("PRAGMA cache_size = -32768")
+            migrate(writing, self.path, self.scripts, self.random(16).hex())
+            reader = self._connect()
+            reader.execute("PRAGMA cache_size = -32768")
+            reader.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise StoreRefused(f"{self.path} cannot be opened: {error}") from error
+        writer = GroupCommit(self.reactor, pool, writing, Checkpoints(self.path, self._connect))
+        return _Opened(pool, writer, reader, ReadTransaction(reader))
+
+    def _connect(self) -> sqlite3.Connection:
+        # The timeout is for the moments when SQLite's own two connections meet; nobody else has the file open.
+        connection = sqlite3.connect(
+            self.path, timeout=1, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        for pragma in (
+            "page_size = 4096",
+            "journal_mode = WAL",
+            f"synchronous = {'FULL' if self.durability == 'full' else 'OFF'}",
+            "wal_autocheckpoint = 0",
+            f"journal_size_limit = {SOFT_LIMIT}",
+            "secure_delete = OFF",
+            "temp_store = MEMORY",
+            "mmap_size = 0",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchone()
+        return connection
+
+    def _close(self, opened: _Opened) -> None:
+        opened.writer.checkpoints.settle()
+        opened.reader.close()
+        try:
+            opened.writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:
+            self.log.failure("The last checkpoint of the index failed; the next start makes up for it")
+        opened.writer.connection.close()
+
+
+__all__ = ["BACKLOG_LIMIT", "IndexFailed", "ReadTransaction", "SqliteIndex"]
