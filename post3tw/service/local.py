@@ -19,7 +19,10 @@ from post3tw.service.multipart import Multipart
 from post3tw.service.object_tagging import ObjectTagging
 from post3tw.service.objects import Objects
 from post3tw.service.operation import operations_of
+from post3tw.service.part_copy import PartCopying
 from post3tw.service.store import Store
+from post3tw.service.upload_listing import UploadListing
+from post3tw.service.version_listing import VersionListing
 from post3tw.service.versioning import BucketVersioning
 
 NOUNS = (
@@ -31,7 +34,10 @@ NOUNS = (
     ObjectTagging,
     Copying,
     Listing,
+    VersionListing,
     Multipart,
+    PartCopying,
+    UploadListing,
 )
 """The classes whose methods are operations; a new noun is a line here."""
 

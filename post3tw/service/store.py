@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
 
@@ -13,6 +13,10 @@ from post3tw.storage.threads import IThreads, NoThreads
 
 def _admit() -> None:
     """There is always room."""
+
+
+async def _no_pause() -> None:
+    """Nobody else waits."""
 
 
 @frozen
@@ -26,6 +30,8 @@ class Store:
         region: where buckets are, such as "us-east-1".
         cpu: a pool for hashing, about as many threads as cores; whoever made it starts and stops it.
         admit_write: raises InsufficientStorage while the disk is full; called before anything that takes space.
+        pause: awaited between the pieces of long work on the reactor's thread, so that others get their turn; the server
+            passes a zero-second timer.
     """
 
     index: IIndex
@@ -34,3 +40,4 @@ class Store:
     region: str = "us-east-1"
     cpu: IThreads = field(factory=NoThreads)
     admit_write: Callable[[], None] = _admit
+    pause: Callable[[], Awaitable[None]] = _no_pause

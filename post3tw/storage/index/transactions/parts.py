@@ -87,5 +87,5 @@ async def copy_parts(tx: ITransaction, owner: bytes, new_owner: bytes, now: int)
 
 
 def derived_part_id(owner: bytes, number: int) -> bytes:
-    """The id of a part made inside a transaction, which may run again and so makes nothing random: of owner and number."""
+    """The id of a part made in a transaction, which may run again and so makes nothing random: of owner and number."""
     return hashlib.blake2b(number.to_bytes(2, "big"), key=owner, digest_size=16).digest()

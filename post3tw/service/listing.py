@@ -1,0 +1,149 @@
+"""ListObjects and ListObjectsV2: the current objects of a bucket in the order of their keys.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from functools import lru_cache
+
+from attrs import frozen
+
+from post3tw.api import types
+from post3tw.model.errors import InvalidArgument
+from post3tw.model.identity import Caller
+from post3tw.service.admitted import admitted_bucket
+from post3tw.service.operation import operation
+from post3tw.service.paging import Page, collect, name_bytes, name_encoder, page_limit
+from post3tw.service.store import Store
+from post3tw.storage.index.transactions.listing import OBJECTS, Names, Position, Row
+from post3tw.wire.dates import from_millis
+
+_TOKEN_FORM = b"\x01"
+"""What our continuation tokens begin with, before base64."""
+
+
+@frozen
+class Listing:
+    """The listings of current objects."""
+
+    store: Store
+
+    @operation("s3:ListBucket", honours=("delimiter", "encoding_type", "marker", "max_keys", "prefix"))
+    async def list_objects(self, caller: Caller, input: types.ListObjectsInput) -> types.ListObjectsOutput:
+        """The first form: goes on behind a marker, which is any name.
+
+        Raises:
+            InvalidArgument: max-keys or encoding-type.
+        """
+        bucket = admitted_bucket(caller)
+        encode, limit = name_encoder(input.encoding_type), page_limit(input.max_keys, "max-keys")
+        names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
+        position = names.behind(name_bytes(input.marker)) if input.marker else Position(names.prefix)
+        page = await collect(self.store, OBJECTS, bucket.id, names, position, limit)
+        next_marker = encode(_last_name(page).decode()) if page.truncated and names.delimiter else None
+        return types.ListObjectsOutput(
+            name=bucket.name,
+            prefix=encode(input.prefix or ""),
+            marker=encode(input.marker or ""),
+            delimiter=encode(input.delimiter) if input.delimiter else None,
+            max_keys=limit,
+            encoding_type=input.encoding_type or None,
+            is_truncated=page.truncated,
+            next_marker=next_marker,
+            contents=_objects(page, encode, with_owner=True),
+            common_prefixes=page.common_prefixes(encode),
+        )
+
+    @operation(
+        "s3:ListBucket",
+        honours=(
+            "continuation_token",
+            "delimiter",
+            "encoding_type",
+            "fetch_owner",
+            "max_keys",
+            "prefix",
+            "start_after",
+        ),
+    )
+    async def list_objects_v2(self, caller: Caller, input: types.ListObjectsV2Input) -> types.ListObjectsV2Output:
+        """The second form: goes on where a continuation token says, begins behind any name.
+
+        Raises:
+            InvalidArgument: max-keys, encoding-type or continuation-token.
+        """
+        bucket = admitted_bucket(caller)
+        encode, limit = name_encoder(input.encoding_type), page_limit(input.max_keys, "max-keys")
+        names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
+        after = _name_of_token(input.continuation_token) if input.continuation_token else name_bytes(input.start_after)
+        position = names.behind(after) if after else Position(names.prefix)
+        page = await collect(self.store, OBJECTS, bucket.id, names, position, limit)
+        return types.ListObjectsV2Output(
+            name=bucket.name,
+            prefix=encode(input.prefix or ""),
+            start_after=None if input.start_after is None else encode(input.start_after),
+            delimiter=encode(input.delimiter) if input.delimiter else None,
+            max_keys=limit,
+            key_count=len(page.entries),
+            encoding_type=input.encoding_type or None,
+            is_truncated=page.truncated,
+            continuation_token=input.continuation_token,
+            next_continuation_token=_token_of_name(_last_name(page)) if page.truncated else None,
+            contents=_objects(page, encode, with_owner=bool(input.fetch_owner)),
+            common_prefixes=page.common_prefixes(encode),
+        )
+
+
+def _last_name(page: Page) -> bytes:
+    """The key or common prefix that a page ends with."""
+    last = page.entries[-1]
+    return last if isinstance(last, bytes) else last[0]
+
+
+def _token_of_name(name: bytes) -> str:
+    return urlsafe_b64encode(_TOKEN_FORM + name).decode()
+
+
+def _name_of_token(token: str) -> bytes:
+    """Where a continuation token says to go on. It is no secret and holds no right: any name may be asked for."""
+    try:
+        raw = urlsafe_b64decode(token)
+        if raw.startswith(_TOKEN_FORM) and _token_of_name(raw[1:]) == token:
+            return raw[1:]
+    except (binascii.Error, ValueError):
+        pass
+    raise InvalidArgument(
+        "The continuation token provided is incorrect", argument_name="continuation-token", argument_value=token
+    )
+
+
+def _objects(page: Page, encode: Callable[[str], str], *, with_owner: bool) -> list[types.Object]:
+    return [_object(row, encode, with_owner) for row in page.rows()]
+
+
+def _object(row: Row, encode: Callable[[str], str], with_owner: bool) -> types.Object:
+    key, created, size, etag, owner_id, owner_name, storage_class, checksum = row
+    algorithms, checksum_type = shown_checksum(checksum)
+    return types.Object(
+        key=encode(key.decode()),
+        last_modified=from_millis(created),
+        etag=f'"{etag}"',
+        checksum_algorithm=algorithms,
+        checksum_type=checksum_type,
+        size=size,
+        storage_class=storage_class,
+        owner=types.Owner(id=owner_id, display_name=owner_name) if with_owner else None,
+    )
+
+
+@lru_cache(maxsize=32)
+def shown_checksum(kind: str | None) -> tuple[list[str] | None, str | None]:
+    """Algorithm (a list of one) and type of a checksum, from "ALGORITHM TYPE"; listings do not show its value."""
+    if kind is None:
+        return None, None
+    algorithm, checksum_type = kind.split(" ")
+    return [algorithm], checksum_type
