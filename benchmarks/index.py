@@ -2,10 +2,10 @@
 
     python benchmarks/index.py [--clients 32] [--seconds 3] [--switch-interval 0.0005] [--durability full] [DIRECTORY]
 
-Each client runs transactions shaped like a PUT of 4 KiB (read the bucket, read the current version, insert the body, the
-version and the current key) one after the other on the reactor. `reads` are GETs of such objects with their bytes. In the
-last line they compete: readers keep the reactor busy, which shows what the writer gets. Ratios, not promises; DIRECTORY
-should be on the disk that matters.
+Each client runs transactions shaped like a PUT of 4 KiB (read the bucket, read the current version, insert the body,
+the version and the current key) one after the other on the reactor. `reads` are GETs of such objects with their bytes.
+In the last line they compete: readers keep the reactor busy, which shows what is left to the writers. Ratios, not
+promises; DIRECTORY should be on the disk that matters.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import define, field
-from twisted.internet import reactor, task
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet import task
+from twisted.internet.defer import ensureDeferred, gatherResults
 
 from post3tw.model.bucket import Bucket
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm
-from post3tw.model.ids import IdSource
 from post3tw.model.identity import Owner
+from post3tw.model.ids import IdSource
 from post3tw.model.version import Description, Placement, Version
 from post3tw.storage.index import rows
 from post3tw.storage.index.sqlite import SqliteIndex
@@ -83,6 +83,7 @@ def get(key: bytes) -> Callable[[ITransaction], Awaitable[Version | None]]:
 class Load:
     """Clients that write, and clients that read, until the time is over."""
 
+    reactor: Any
     index: SqliteIndex
     ids: IdSource
     seconds: float
@@ -100,9 +101,9 @@ class Load:
         await gatherResults([ensureDeferred(client) for client in clients])
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         commits = self.index.commits - commits
-        print(
+        sys.stdout.write(
             f"{title:8} {self.written / took:9,.0f} writes/s in groups of {self.written / max(commits, 1):5.1f}"
-            f" {self.read / took:9,.0f} reads/s   {cpu / (self.written + self.read) * 1e6:5.1f} us CPU each"
+            f" {self.read / took:9,.0f} reads/s   {cpu / (self.written + self.read) * 1e6:5.1f} us CPU each\n"
         )
 
     async def write(self) -> None:
@@ -120,24 +121,22 @@ class Load:
             for _ in range(10):
                 await self.index.read(get(self.keys[(self.read * 7919) % len(self.keys)]))
                 self.read += 1
-            turn: Deferred[None] = task.deferLater(reactor, 0)  # type: ignore[arg-type]
-            await turn
+            await task.deferLater(self.reactor, 0)
 
 
-async def measure(options: argparse.Namespace, directory: str) -> None:
+async def measure(reactor: Any, options: argparse.Namespace, directory: str) -> None:
     """Run the three loads."""
     index = SqliteIndex(os.path.join(directory, "index.sqlite"), reactor, options.durability)
     await index.start()
     await index.run(lambda tx: create_bucket(tx, BUCKET))
-    load = Load(index, IdSource(time.time), options.seconds)
+    load = Load(reactor, index, IdSource(time.time), options.seconds)
     await load.run("writes", options.clients, 0)
     await load.run("reads", 0, options.clients)
     await load.run("both", options.clients, options.clients)
-    print(f"log {os.path.getsize(index.path + '-wal') / 1048576:.1f} MiB")
     await index.stop()
 
 
-async def main(_reactor: Any) -> None:
+async def main(reactor: Any) -> None:
     """Parse the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", nargs="?", help="where to make the index; default: a temporary directory")
@@ -148,7 +147,7 @@ async def main(_reactor: Any) -> None:
     options = parser.parse_args()
     sys.setswitchinterval(options.switch_interval)
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        await measure(options, directory)
+        await measure(reactor, options, directory)
 
 
 if __name__ == "__main__":
