@@ -1920,7 +1920,7 @@ OPERATIONS: dict[str, Operation] = {
         input=types.PutBucketPolicyInput,
         output=types.PutBucketPolicyOutput,
         body="document",
-        status=200,
+        status=204,
         bindings={
             "bucket": ("uri", "Bucket"),
             "content_md5": ("header", "Content-MD5"),
@@ -1985,7 +1985,7 @@ OPERATIONS: dict[str, Operation] = {
         input=types.PutBucketTaggingInput,
         output=types.PutBucketTaggingOutput,
         body="document",
-        status=200,
+        status=204,
         bindings={
             "bucket": ("uri", "Bucket"),
             "content_md5": ("header", "Content-MD5"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tools.generate_api.answers import write_answer
 from tools.generate_api.documents_in import body_kind, write_payload
-from tools.generate_api.facts import HEADER_SELECTORS, MODULES, OBJECT_SETTINGS
+from tools.generate_api.facts import HEADER_SELECTORS, MODULES, OBJECT_SETTINGS, STATUSES
 from tools.generate_api.heads import write_head
 from tools.generate_api.model import Member, Model, Operation
 from tools.generate_api.types import input_members
@@ -89,7 +89,8 @@ def _entry(operation: Operation) -> Iterator[str]:
     yield f"name={operation.name!r}, method={operation.method!r}, level={operation.level},"
     yield f"selectors={tuple(selectors(operation))!r}, header={HEADER_SELECTORS.get(operation.name)!r},"
     yield f"input=types.{operation.name}Input, output=types.{operation.name}Output,"
-    yield f"body={kind!r}, status={operation.status},"
+    status = STATUSES.get(operation.name, "")
+    yield f"body={kind!r}, status={status if status.isdigit() else operation.status},"
     yield "bindings={"
     yield from (f"{m.attribute!r}: {_binding(m)!r}," for m in input_members(operation.input))
     yield "},"

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Make the virtual environment that the Makefile works in, or bring it up to date.
+#
+#   tools/environment.sh DIRECTORY [EXTRA]
+#
+# Installs this package editable, with an optional extra ("dev"), in the versions of constraints.txt. What is missing of
+# Debian's packages is installed when we are root, else named.
+set -euo pipefail
+
+directory=$1
+extra=${2:-}
+python=${PYTHON:-python3}
+
+need_packages() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get -q update >&2 && DEBIAN_FRONTEND=noninteractive apt-get -q install -y "${missing[@]}" >&2
+    else
+        echo "please install: ${missing[*]}" >&2
+        return 1
+    fi
+}
+
+if ! command -v "$python" >/dev/null; then
+    need_packages python3 python3-venv
+fi
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "post3tw needs Python 3.11 or later; this is $("$python" --version). Say which one: make PYTHON=python3.12" >&2
+    exit 1
+}
+if [ ! -x "$directory/bin/pip" ]; then
+    # Debian keeps what makes an environment in a package of its own.
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
+    "$python" -m venv --clear "$directory"
+fi
+
+# Without editable_mode=compat the package's directory is not on sys.path, and twistd would not find the plugin.
+"$directory/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt \
+    --config-settings editable_mode=compat --editable ".${extra:+[$extra]}"
