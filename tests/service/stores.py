@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.trial.unittest import TestCase
@@ -30,6 +29,8 @@ OWNER = Identity("ada", "Ada", "ADAKEY")
 
 async def make_store(test: TestCase, *, region: str = "us-east-1", seconds: Callable[[], float] = time.time) -> Store:
     """A started store that stops after the test. It does not sync: nothing here is about power cuts."""
+    from twisted.internet import reactor
+
     directory = test.mktemp()
     for name in ("blobs", "tmp"):
         os.makedirs(os.path.join(directory, name))
