@@ -163,7 +163,7 @@ class DocumentTests(SynchronousTestCase):
         for document in (
             "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
             f'<Tagging xmlns="{_XMLNS}"><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>',
-            f'<s:Tagging xmlns:s="{_XMLNS}"><TagSet><s:Tag><s:Key>k</s:Key><Value>v</Value></s:Tag></TagSet></s:Tagging>',
+            f'<s:Tagging xmlns:s="{_XMLNS}"><TagSet><s:Tag><Key>k</Key><Value>v</Value></s:Tag></TagSet></s:Tagging>',
         ):
             self.assertEqual(self._parse("PutBucketTagging", document), expected)
 
