@@ -7,7 +7,6 @@ the structure of its source: an object that was uploaded in parts stays one of p
 
 from __future__ import annotations
 
-from base64 import b64encode
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -35,6 +34,7 @@ from post3tw.service.tags import tags_of_header
 from post3tw.storage.index.transactions.objects import copy_version, rename
 from post3tw.storage.index.transactions.versions import require_object
 from post3tw.storage.interfaces import Lock
+from post3tw.wire.checksums import encode
 from post3tw.wire.copy_source import parse_copy_source
 from post3tw.wire.dates import from_millis
 from post3tw.wire.uri import decode_path
@@ -202,7 +202,7 @@ class Copying:
         if kept is not None and kept.algorithm is algorithm:
             return kept
         body = await body_of(self.store, Selection(original, 0, original.size))
-        return Checksum(algorithm, b64encode(await digest_of(self.store, body, algorithm)).decode())
+        return Checksum(algorithm, encode(await digest_of(self.store, body, algorithm)))
 
     @operation("s3:PutObject", honours=_RENAME)
     async def rename_object(self, caller: Caller, input: types.RenameObjectInput) -> types.RenameObjectOutput:

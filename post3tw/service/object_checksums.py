@@ -8,14 +8,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import frozen
 
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm
 from post3tw.model.errors import BadDigest, InvalidDigest, InvalidRequest, MalformedTrailer
+from post3tw.wire.checksums import HEADER, decode, encode
 
 DEFAULT_ALGORITHM = ChecksumAlgorithm.CRC64NVME
 
@@ -27,15 +28,7 @@ CHECKSUM_MEMBER: Mapping[ChecksumAlgorithm, str] = {
 CHECKSUM_MEMBERS = ("checksum_algorithm", *CHECKSUM_MEMBER.values())
 """Every member with which an input may announce a checksum, for `honours`."""
 
-_DIGEST_SIZE: Mapping[ChecksumAlgorithm, int] = {
-    ChecksumAlgorithm.CRC32: 4,
-    ChecksumAlgorithm.CRC32C: 4,
-    ChecksumAlgorithm.CRC64NVME: 8,
-    ChecksumAlgorithm.SHA1: 20,
-    ChecksumAlgorithm.SHA256: 32,
-}
-_HEADER = {algorithm: f"x-amz-checksum-{algorithm.value.lower()}" for algorithm in ChecksumAlgorithm}
-_BY_HEADER = {header: algorithm for algorithm, header in _HEADER.items()}
+_BY_HEADER = {header: algorithm for algorithm, header in HEADER.items()}
 _IN_HEADER = tuple((algorithm, member) for algorithm, member in CHECKSUM_MEMBER.items())
 
 
@@ -56,11 +49,11 @@ def parse_algorithm(name: str) -> ChecksumAlgorithm:
 
 @frozen
 class Announcement:
-    """The checksum to compute over a body, and where its expected value is: in `expected` (base64) when it came in a
-    header, in the trailer of that name when it comes behind the body; nowhere when the client sends none."""
+    """The checksum to compute over a body, and where its expected value is: in `expected` when it came in a header, in
+    the trailer of that name when it comes behind the body; nowhere when the client sends none."""
 
     algorithm: ChecksumAlgorithm
-    expected: str | None = None
+    expected: bytes | None = None
     trailer: str | None = None
 
     def verify(self, digests: Mapping[ChecksumAlgorithm, bytes], trailers: Mapping[str, str]) -> Checksum:
@@ -75,23 +68,22 @@ class Announcement:
             MalformedTrailer: the announced trailer did not come.
             InvalidRequest: the trailer is not base64 of as many bytes as the algorithm makes.
         """
-        calculated = b64encode(digests[self.algorithm]).decode()
-        expected = self.expected
+        calculated, expected = digests[self.algorithm], self.expected
         if self.trailer is not None:
-            expected = trailers.get(self.trailer)
-            if expected is None:
+            sent = trailers.get(self.trailer)
+            if sent is None:
                 raise MalformedTrailer()
-            _check_form(self.algorithm, expected)
+            expected = decode(self.algorithm, sent)
         if expected is not None and expected != calculated:
             raise BadDigest(f"The {self.algorithm.value} you specified did not match the calculated checksum.")
-        return Checksum(self.algorithm, calculated)
+        return Checksum(self.algorithm, encode(calculated))
 
 
 _NOTHING_ANNOUNCED = Announcement(DEFAULT_ALGORITHM)
 
 
 def announced(
-    input: object, trailer_names: Iterable[str] = (), *, default: ChecksumAlgorithm = DEFAULT_ALGORITHM
+    input: Any, trailer_names: Iterable[str] = (), *, default: ChecksumAlgorithm = DEFAULT_ALGORITHM
 ) -> Announcement:
     """What a client announces about the checksum of the body it sends.
 
@@ -109,8 +101,7 @@ def announced(
         if value is not None:
             if found is not None:
                 raise _more_than_one()
-            _check_form(algorithm, value)
-            found = Announcement(algorithm, expected=value)
+            found = Announcement(algorithm, expected=decode(algorithm, value))
     for name in trailer_names:
         algorithm_of_trailer = _BY_HEADER.get(name)
         if algorithm_of_trailer is not None:
@@ -119,7 +110,7 @@ def announced(
             found = Announcement(algorithm_of_trailer, trailer=name)
         elif name.startswith("x-amz-checksum-"):
             parse_algorithm(name.removeprefix("x-amz-checksum-"))
-    named: str | None = input.checksum_algorithm  # type: ignore[attr-defined]
+    named = input.checksum_algorithm
     if named:
         _check_agreement(parse_algorithm(named), found)
     if found is not None:
@@ -142,19 +133,6 @@ def _more_than_one() -> InvalidRequest:
     return InvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 
 
-def _check_form(algorithm: ChecksumAlgorithm, value: str) -> None:
-    if _decoded_size(value) != _DIGEST_SIZE[algorithm]:
-        raise InvalidRequest(f"Value for {_HEADER[algorithm]} header is invalid.")
-
-
-def _decoded_size(value: str) -> int:
-    """Of how many bytes this is the base64; -1 when it is none."""
-    try:
-        return len(b64decode(value, validate=True))
-    except (Base64Error, ValueError):
-        return -1
-
-
 def parse_content_md5(value: str | None) -> bytes | None:
     """The 16 bytes that a Content-MD5 header stands for, None when there is none.
 
@@ -163,18 +141,22 @@ def parse_content_md5(value: str | None) -> bytes | None:
     """
     if value is None:
         return None
-    if _decoded_size(value) != 16:
+    try:
+        md5 = b64decode(value, validate=True)
+    except ValueError:
+        md5 = b""
+    if len(md5) != 16:
         raise InvalidDigest(content_md5=value)
-    return b64decode(value)
+    return md5
 
 
 def verify_md5(expected: bytes | None, md5: bytes) -> None:
     """Compare Content-MD5 with the body's. Raises BadDigest when they differ."""
     if expected is not None and expected != md5:
-        raise BadDigest(expected_digest=b64encode(expected).decode(), calculated_digest=b64encode(md5).decode())
+        raise BadDigest(expected_digest=encode(expected), calculated_digest=encode(md5))
 
 
-def checksum_members(checksum: Checksum | None) -> dict[str, str]:
+def checksum_members(checksum: Checksum | None) -> dict[str, Any]:
     """How an output shows a checksum: its member, and `checksum_type`."""
     if checksum is None:
         return {}

@@ -194,16 +194,17 @@ class Objects:
         """
         entries = check_document(input.delete)
         quiet = input.delete is not None and bool(input.delete.quiet)
-        output = types.DeleteObjectsOutput(deleted=[], errors=[])
+        deleted: list[types.DeletedObject] = []
+        errors: list[types.Error] = []
         for start in range(0, len(entries), DELETED_AT_ONCE):
             group = entries[start : start + DELETED_AT_ONCE]
             results = await self._delete_group(caller, group, bool(input.bypass_governance_retention))
             for entry, result in zip(group, results, strict=True):
                 if isinstance(result, DomainError):
-                    output.errors.append(error_entry(entry, result))
+                    errors.append(error_entry(entry, result))
                 elif not quiet:
-                    output.deleted.append(deleted_entry(entry, result))
-        return output
+                    deleted.append(deleted_entry(entry, result))
+        return types.DeleteObjectsOutput(deleted=deleted, errors=errors)
 
     async def _delete_group(
         self, caller: Caller, entries: list[types.ObjectIdentifier], bypass_governance: bool

@@ -10,21 +10,22 @@ from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from post3tw.model.checksum import ChecksumAlgorithm
-from post3tw.service.digests import Digests, update_lane
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.store import Store
+from post3tw.wire.checksums import Hasher, new
 
 
 async def digest_of(store: Store, body: bytes | IByteSource, algorithm: ChecksumAlgorithm) -> bytes:
     """The checksum of a body, taken in from its source a frame at a time."""
-    hashing = _Hashing(store, Digests((algorithm,)))
+    hasher = new(algorithm)
     if isinstance(body, bytes):
-        hashing.digests.update(body)
+        hasher.update(body)
     else:
+        hashing = _Hashing(store, hasher)
         await body.deliver_to(hashing)
         if hashing.working is not None:
             await hashing.working
-    return hashing.digests.results()[algorithm]
+    return hasher.digest()
 
 
 @implementer(IConsumer)
@@ -33,7 +34,7 @@ class _Hashing:
     """Hashes what it is given in the CPU pool, and takes no more meanwhile."""
 
     store: Store
-    digests: Digests
+    hasher: Hasher
     producer: Any = None
     working: Deferred[None] | None = None
 
@@ -51,7 +52,6 @@ class _Hashing:
         self.working = Deferred.fromCoroutine(self._update(data))
 
     async def _update(self, data: bytes) -> None:
-        for lane in self.digests.lanes:
-            await self.store.cpu.run(update_lane, lane, data)
+        await self.store.cpu.run(self.hasher.update, data)
         if self.producer is not None:
             self.producer.resumeProducing()

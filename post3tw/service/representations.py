@@ -151,7 +151,7 @@ def _describe_part(fields: dict[str, Any], selection: Selection) -> None:
         fields["parts_count"] = selection.version.part_count
 
 
-def _checksum_fields(selection: Selection) -> dict[str, str]:
+def _checksum_fields(selection: Selection) -> dict[str, Any]:
     """The checksum of what is sent: of the whole version, or of the part asked for; S3 has none of a range."""
     version = selection.version
     if selection.part is not None:

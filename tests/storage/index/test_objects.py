@@ -265,7 +265,7 @@ class ConditionTests(ObjectsCase):
     async def test_one_winner(self) -> None:
         """Of 32 puts that run at once with If-None-Match: *, exactly one is done."""
         puts = [ensureDeferred(self.put(b"key", b"%d" % n, WriteConditions(if_none_match="*"))) for n in range(32)]
-        outcomes = await DeferredList(puts, consumeErrors=True)
+        outcomes: list[tuple[bool, Any]] = await DeferredList(puts, consumeErrors=True)
         winners = [result for success, result in outcomes if success]
         self.assertEqual(len(winners), 1)
         for success, failure in outcomes:
