@@ -57,6 +57,14 @@ class UnsignedHeaders(AccessDenied):
     """x-amz-* headers came with a signed request but were not signed. Details: headers_not_signed."""
 
 
+class InvalidToken(DomainError):
+    """A security token of a session; there are no sessions."""
+
+
+class CorsNotEnabled(AccessDenied):
+    """A preflight request to a bucket that does not answer them."""
+
+
 class ExpiredToken(AccessDenied):
     """A presigned URL past its expiry ("Request has expired"). Details: expires, server_time."""
 

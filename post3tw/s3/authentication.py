@@ -1,0 +1,266 @@
+"""Who is asking: signature version 4 in the Authorization header or in the query, or nobody.
+
+The answer says two things: whose request it is, and how its body is vouched for (the payload mode of x-amz-content-
+sha256). The second is part of the first: a body is only trusted as far as the signature reaches.
+
+Source: "Authenticating Requests (AWS Signature Version 4)", Amazon S3 API Reference.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from attrs import field, frozen
+
+from post3tw.model.errors import (
+    AccessDenied,
+    InvalidAccessKeyId,
+    InvalidArgument,
+    InvalidRequest,
+    InvalidToken,
+    NotImplementedHere,
+    SignatureDoesNotMatch,
+)
+from post3tw.model.identity import Identity
+from post3tw.s3.addressing import Address
+from post3tw.s3.exchange import RequestHead
+from post3tw.wire import sigv4
+from post3tw.wire.aws_chunked import SignatureChain
+
+
+class Credential(Protocol):
+    """What is kept with an access key."""
+
+    @property
+    def identity(self) -> Identity:
+        """Whose it is."""
+
+    @property
+    def secret(self) -> str:
+        """What it signs with."""
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it is refused."""
+
+
+class IdentitySource(Protocol):
+    """Where access keys are looked up."""
+
+    def credential(self, access_key: str) -> Credential | None:
+        """The credential of an access key, None when nobody has it."""
+
+
+@frozen
+class Payload:
+    """How a body is vouched for, and so how it is framed.
+
+    Attributes:
+        sha256: of the whole body in lower-case hexadecimal, when it was signed; None otherwise.
+        chunked: whether the body has the framing of aws-chunked.
+        trailer: whether trailing headers follow its chunks.
+        chain: checks the signatures of chunks that are signed.
+    """
+
+    sha256: str | None = None
+    chunked: bool = False
+    trailer: bool = False
+    chain: SignatureChain | None = None
+
+
+UNSIGNED = Payload()
+
+_SIGNED_CHUNKS = {
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": False,
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER": True,
+}
+_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+_NOT_OURS = re.compile("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD(-TRAILER)?")
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
+_CONTENT_SHA256 = "x-amz-content-sha256"
+_SIGNED_QUERY = ("X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential")
+
+
+@frozen
+class Authenticator:
+    """Checks signatures.
+
+    Args:
+        identities: where access keys are looked up.
+        region: what a scope must name.
+        now: milliseconds since the epoch.
+    """
+
+    identities: IdentitySource
+    region: str
+    now: Callable[[], int]
+    _nobody: str = field(factory=lambda: secrets.token_urlsafe(30), init=False, repr=False)
+    """Stands in for the secret of an unknown access key, so that finding it unknown takes as long as checking a known
+    one."""
+
+    def authenticate(self, head: RequestHead, address: Address) -> tuple[Identity | None, Payload]:
+        """Who signed the request, None when nobody did; and how its body is to be read.
+
+        Raises:
+            InvalidAccessKeyId, SignatureDoesNotMatch, UnsignedHeaders, RequestTimeTooSkewed, ExpiredToken,
+            AccessDenied, AuthorizationHeaderMalformed, AuthorizationQueryParametersError, InvalidArgument,
+            InvalidRequest, InvalidToken, NotImplementedHere.
+        """
+        _refuse_repeated(head)
+        header = head.headers.get("authorization")
+        arguments = address.arguments
+        if "x-amz-security-token" in head.headers or "X-Amz-Security-Token" in arguments:
+            raise InvalidToken()
+        if any(name in arguments for name in _SIGNED_QUERY):
+            if header is not None:
+                raise InvalidArgument(
+                    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+                    "parameter or the Authorization header should be specified",
+                    argument_name="Authorization",
+                    argument_value=header,
+                )
+            return self._presigned(head, address)
+        if header is not None:
+            return self._signed(head, address, header)
+        if "AWSAccessKeyId" in arguments or "Signature" in arguments:
+            raise InvalidRequest(
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+            )
+        return None, _payload(head.headers.get(_CONTENT_SHA256, "UNSIGNED-PAYLOAD"), None)
+
+    def _signed(self, head: RequestHead, address: Address, header: str) -> tuple[Identity, Payload]:
+        authorization = sigv4.parse_authorization(header.encode())
+        timestamp, time = sigv4.request_time(head.headers.get("x-amz-date"), head.headers.get("date"))
+        sigv4.check_scope(authorization.credential, self.region, timestamp)
+        sigv4.check_skew(time, self.now())
+        content = head.headers.get(_CONTENT_SHA256)
+        if content is None:
+            raise InvalidRequest("Missing required header for this request: x-amz-content-sha256")
+        return self._verify(authorization, head, address, timestamp, content, presigned=False)
+
+    def _presigned(self, head: RequestHead, address: Address) -> tuple[Identity, Payload]:
+        presigned = sigv4.parse_presigned(address.parameters)
+        authorization = presigned.authorization
+        sigv4.check_scope(authorization.credential, self.region, presigned.timestamp, presigned=True)
+        sigv4.check_expiry(presigned, self.now())
+        content = head.headers.get(_CONTENT_SHA256) or address.arguments.get("X-Amz-Content-Sha256")
+        return self._verify(
+            authorization, head, address, presigned.timestamp, content or "UNSIGNED-PAYLOAD", presigned=True
+        )
+
+    def _verify(
+        self,
+        authorization: sigv4.Authorization,
+        head: RequestHead,
+        address: Address,
+        timestamp: str,
+        content: str,
+        *,
+        presigned: bool,
+    ) -> tuple[Identity, Payload]:
+        scope = authorization.credential
+        credential = self.identities.credential(scope.access_key)
+        known = credential if credential is not None and not credential.disabled else None
+        secret = known.secret if known is not None else self._nobody
+        try:
+            sigv4.verify(
+                authorization,
+                secret,
+                method=head.method.encode("latin-1"),
+                path=address.path,
+                query=address.query,
+                headers=head.fields,
+                timestamp=timestamp,
+                payload_hash=content.encode(),
+                presigned=presigned,
+            )
+        except SignatureDoesNotMatch:
+            if known is not None:
+                raise
+        if known is None:
+            raise InvalidAccessKeyId(aws_access_key_id=scope.access_key)
+        chain = None
+        if content in _SIGNED_CHUNKS:
+            key = sigv4.signing_key(secret, scope)
+            chain = SignatureChain(key, timestamp, scope.scope, authorization.signature)
+        return known.identity, _payload(content, chain)
+
+
+def hoisted_headers(
+    headers: Mapping[str, str], arguments: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Headers and query of a presigned request, with headers that its signer put into the query back among the headers.
+
+    SDKs do that so that whoever uses the URL need not send them. They are as signed as headers are. A checksum stays
+    where it is: see docs/decisions/0002-checksum-in-presigned-query.md.
+
+    Raises:
+        InvalidRequest: a header came as itself as well.
+    """
+    if "X-Amz-Signature" not in arguments:
+        return headers, arguments
+    hoisted = {name: name.lower() for name in arguments if _is_hoisted(name.lower())}
+    if not hoisted:
+        return headers, arguments
+    merged = dict(headers)
+    for name, header in hoisted.items():
+        if header in merged:
+            raise InvalidRequest(f"The header {header} must come once.", header=header)
+        merged[header] = arguments[name]
+    return merged, {name: value for name, value in arguments.items() if name not in hoisted}
+
+
+_OF_SIGNATURES = frozenset(
+    f"x-amz-{name}"
+    for name in (
+        "algorithm",
+        "content-sha256",
+        "credential",
+        "date",
+        "expires",
+        "security-token",
+        "signature",
+        "signedheaders",
+    )
+)
+
+
+def _is_hoisted(name: str) -> bool:
+    return (
+        name.startswith("x-amz-")
+        and name not in _OF_SIGNATURES
+        and not name.startswith(("x-amz-checksum-", "x-amz-sdk-"))
+    )
+
+
+def _refuse_repeated(head: RequestHead) -> None:
+    """One of a pair of headers might be signed and the other one used."""
+    for name in head.repeated:
+        if name.startswith("x-amz-") or name == "authorization":
+            raise InvalidRequest(f"The header {name} must come once.", header=name)
+
+
+def _payload(content: str, chain: SignatureChain | None) -> Payload:
+    """The payload mode that a value of x-amz-content-sha256 names."""
+    if content == "UNSIGNED-PAYLOAD":
+        return UNSIGNED
+    if _SHA256.fullmatch(content) is not None:
+        return Payload(sha256=content.lower())
+    if content == _UNSIGNED_TRAILER:
+        return Payload(chunked=True, trailer=True)
+    trailer = _SIGNED_CHUNKS.get(content)
+    if trailer is not None:
+        if chain is None:
+            raise AccessDenied("An anonymous request cannot have signed chunks.")
+        return Payload(chunked=True, trailer=trailer, chain=chain)
+    if _NOT_OURS.fullmatch(content) is not None:
+        raise NotImplementedHere("Signature version 4A is not implemented.", header=_CONTENT_SHA256)
+    raise InvalidArgument(
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, or a valid sha256 value.",
+        argument_name=_CONTENT_SHA256,
+        argument_value=content,
+    )
