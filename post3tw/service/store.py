@@ -30,7 +30,7 @@ class Store:
         region: where buckets are, such as "us-east-1".
         cpu: a pool for hashing, about as many threads as cores; whoever made it starts and stops it.
         admit_write: raises InsufficientStorage while the disk is full; called before anything that takes space.
-        pause: awaited between the pieces of long work on the reactor's thread, so that others get their turn; the server
+        pause: awaited between the pieces of long work on the reactor's thread, so that others get their turn; a server
             passes a zero-second timer.
     """
 

@@ -7,15 +7,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Sequence
 
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm, ChecksumType
 from post3tw.model.errors import InvalidRequest
 from post3tw.model.version import Part, Upload
-from post3tw.service.digests import Digests
 from post3tw.service.object_checksums import DEFAULT_ALGORITHM, parse_algorithm
-from post3tw.wire.checksums import combine
+from post3tw.wire.checksums import combine, composite, encode
 
 _TYPES = {
     ChecksumAlgorithm.CRC32: (ChecksumType.COMPOSITE, ChecksumType.FULL_OBJECT),
@@ -83,7 +82,7 @@ def type_mismatch(expected: str, actual: str) -> InvalidRequest:
 
 def full_checksum(algorithm: ChecksumAlgorithm, digest: bytes) -> Checksum:
     """A digest over all bytes of something, as it is stored."""
-    return Checksum(algorithm, b64encode(digest).decode())
+    return Checksum(algorithm, encode(digest))
 
 
 def object_checksum(upload: Upload, parts: Sequence[Part]) -> Checksum | None:
@@ -99,7 +98,4 @@ def object_checksum(upload: Upload, parts: Sequence[Part]) -> Checksum | None:
     if type_of(upload) is ChecksumType.FULL_OBJECT:
         sizes = [part.size for part in parts]
         return full_checksum(algorithm, combine(algorithm, zip(digests, sizes, strict=True)))
-    hashed = Digests([algorithm])
-    hashed.update(b"".join(digests))
-    value = full_checksum(algorithm, hashed.results()[algorithm]).value
-    return Checksum(algorithm, f"{value}-{len(parts)}", ChecksumType.COMPOSITE)
+    return Checksum(algorithm, f"{encode(composite(algorithm, digests))}-{len(parts)}", ChecksumType.COMPOSITE)
