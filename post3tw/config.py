@@ -177,6 +177,10 @@ OPTIONS = (
     ),
     Option("bucket", "", "A bucket to make at start when it is missing. Repeatable.", _bucket, True),
     Option("drain", "30s", "How long requests may finish after SIGTERM.", parse_duration),
+    Option("blob-grace", "1h", "How long bytes stay on disk that no object refers to any more.", parse_duration),
+    Option(
+        "stale-uploads", "7d", "The age at which unfinished multipart uploads are aborted; 0: never.", parse_duration
+    ),
     Option("head-timeout", "30s", "How long a request's head may take to arrive.", parse_duration),
     Option(
         "body-timeout",
@@ -227,6 +231,8 @@ class Config:
     identities: Path | None
     bucket: tuple[str, ...]
     drain: float
+    blob_grace: float
+    stale_uploads: float
     head_timeout: float
     body_timeout: float
     idle_timeout: float
@@ -259,6 +265,12 @@ def read_config(given: Mapping[str, Any], environ: Mapping[str, str], backend_op
     _check_root_key(values["access_key"], values["secret_key"])
     values["admin"] = None if values["admin"] in ("none", "") else values["admin"]
     return Config(**values, backend_options=extra)
+
+
+def backend_name(given: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """The chosen backend, whose options are needed to read the rest."""
+    name: str = given.get("backend") or environ.get("POST3_BACKEND") or OPTIONS[0].default
+    return name
 
 
 def unknown_variables(environ: Mapping[str, str], backend_options: Sequence[Option] = ()) -> list[str]:

@@ -5,36 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from constantly import NamedConstant
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
-    LogEvent,
     LogLevel,
-    PredicateResult,
+    LogLevelFilterPredicate,
     textFileLogObserver,
 )
 from twisted.scripts import twistd
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until told to stop."""
+    """Serve until told to stop. Options are those of `twistd post3`."""
     words = list(arguments)
     if words and not words[0].startswith("-"):
         words[:1] = ["--data-dir", words[0]]
-    options = twistd.ServerOptions()
-    options.parseOptions(["--nodaemon", "--pidfile=", "--logger", f"{__name__}.person_log", "post3", *words])
-    twistd.runApp(options)
+    sys.argv[1:] = ["--nodaemon", "--pidfile=", "--logger", f"{__name__}.person_log", "post3", *words]
+    twistd.run()
     return 0
 
 
 def person_log() -> ILogObserver:
-    """A log for the terminal: what post3tw says, and warnings of everybody else."""
-    return FilteringLogObserver(textFileLogObserver(sys.__stderr__), [_worth_reading])
-
-
-def _worth_reading(event: LogEvent) -> NamedConstant:
-    ours = event.get("log_namespace", "").startswith("post3tw")
-    worth = ours or event["log_level"] >= LogLevel.warn
-    verdict: NamedConstant = PredicateResult.yes if worth else PredicateResult.no
-    return verdict
+    """A log for a terminal: what post3tw says, and the warnings of everybody else."""
+    wanted = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
+    wanted.setLogLevelForNamespace("post3tw", LogLevel.info)
+    return FilteringLogObserver(textFileLogObserver(sys.__stderr__ or sys.stderr), [wanted])

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Protocol
 
 from attrs import define, field
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
@@ -27,39 +28,37 @@ class _Durations:
     total: float = 0.0
 
 
+class AnsweredRequest(Protocol):
+    """What is counted of a request."""
+
+    operation: str
+    status: int
+    duration: float
+    bytes_in: int
+    bytes_out: int
+
+
 @define(eq=False)
 class RequestMetrics(Collector):
-    """Requests as they were answered, and as they are in flight.
+    """Requests as they were answered: an observer of them, and a collector for a registry."""
 
-    `in_flight` and `connections` are functions that are asked when somebody wants to know.
-    """
+    _answers: dict[tuple[str, int], int] = field(factory=dict, init=False)
+    _durations: dict[str, _Durations] = field(factory=dict, init=False)
+    _received: int = field(default=0, init=False)
+    _sent: int = field(default=0, init=False)
 
-    in_flight: int = 0
-    connections: int = 0
-    received: int = 0
-    sent: int = 0
-    _answers: dict[tuple[str, int], int] = field(factory=dict)
-    _durations: dict[str, _Durations] = field(factory=dict)
-
-    def record(self, operation: str, status: int, seconds: float, received: int, sent: int) -> None:
-        """Count one request that was answered.
-
-        Args:
-            operation: the S3 name, "" when the request did not get as far as having one.
-            status: of the answer; 499 when the client was gone.
-            seconds: from the first byte of the head to the last of the answer.
-            received: bytes of the body.
-            sent: bytes of the answer's body.
-        """
-        answer = (operation, status)
+    def observe(self, record: AnsweredRequest) -> None:
+        """Count one request that is over. One without an operation did not get as far as having one."""
+        operation = record.operation
+        answer = (operation, record.status)
         self._answers[answer] = self._answers.get(answer, 0) + 1
         durations = self._durations.get(operation)
         if durations is None:
             durations = self._durations[operation] = _Durations()
-        durations.counts[bisect_left(BUCKETS, seconds)] += 1
-        durations.total += seconds
-        self.received += received
-        self.sent += sent
+        durations.counts[bisect_left(BUCKETS, record.duration)] += 1
+        durations.total += record.duration
+        self._received += record.bytes_in
+        self._sent += record.bytes_out
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client.registry.Collector."""
@@ -71,10 +70,8 @@ class RequestMetrics(Collector):
         for operation, durations in self._durations.items():
             times.add_metric((operation or "none",), _cumulated(durations.counts), durations.total)
         yield times
-        yield CounterMetricFamily("post3_request_bytes", "Bytes of request bodies.", self.received)
-        yield CounterMetricFamily("post3_response_bytes", "Bytes of response bodies.", self.sent)
-        yield GaugeMetricFamily("post3_requests_in_flight", "Requests being answered.", self.in_flight)
-        yield GaugeMetricFamily("post3_connections", "Connections open.", self.connections)
+        yield CounterMetricFamily("post3_request_bytes", "Bytes of request bodies.", self._received)
+        yield CounterMetricFamily("post3_response_bytes", "Bytes of response bodies.", self._sent)
 
 
 def _cumulated(counts: list[int]) -> list[tuple[str, float]]:

@@ -11,8 +11,8 @@ from typing import Any
 class ServerFailed(SystemExit, Exception):
     """The server could not be started; its text is one clear line.
 
-    Raised while twistd starts its services. Being an Exception makes twistd clean up (pid file, a daemon's parent); being a
-    SystemExit then ends the process with status 1 and without a traceback.
+    Raised while twistd starts its services. Being an Exception makes twistd clean up (pid file, a daemon's parent);
+    being a SystemExit then ends the process with status 1 and without a traceback.
     """
 
     def __init__(self, reason: str) -> None:

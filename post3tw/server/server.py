@@ -3,7 +3,7 @@
 Theory of operation. twistd calls `privilegedStartService` and `startService` before the reactor runs, and both return
 at once, so what takes time happens in a coroutine:
 
-    bind ports → open the store → root key, users, buckets → timers → accept connections → banner
+    bind ports → open the store → root key and users → timers → buckets → accept connections → banner
 
 `stopService` is the way back: close the ports, let requests finish, stop the timers, close the store, write the log
 out. A request that is cut off by that was not acknowledged, so nothing is lost.
@@ -64,7 +64,7 @@ class Components:
         access_log: opened and closed with the server.
         opened: what is started before the first request and in this order, and stopped after the last in the reverse
             one. Each has `start` and `stop`, plain or coroutines.
-        timers: services that run in between.
+        services: what runs in between.
         ready: kept up to date.
     """
 
@@ -76,7 +76,7 @@ class Components:
     admin: Listener | None
     access_log: AccessLog
     opened: Sequence[Any]
-    timers: Sequence[IService] = ()
+    services: Sequence[IService] = ()
     ready: Readiness = field(factory=Readiness)
 
     @property
@@ -153,9 +153,9 @@ class Server(MultiService):
         root = root_credential(key.access_key, key.secret_key)
         self.parts.identities.root = root
         self.parts.identities.load()
+        for service in self.parts.services:
+            service.setServiceParent(self)
         await make_buckets(self.parts.service, root.identity, self.parts.config.bucket)
-        for timer in self.parts.timers:
-            timer.setServiceParent(self)
         for listener in self.parts.all_listeners:
             listener.open_gate()
         self.parts.ready.obstacle = None
@@ -186,7 +186,7 @@ class Server(MultiService):
     def _reason(self, failure: Failure) -> str:
         if not failure.check(*_REFUSALS):
             self.log.failure("The server could not be started.", failure=failure)
-        return str(failure.value) or failure.type.__name__
+        return str(failure.value) or type(failure.value).__name__
 
     def _refused(self, reason: str) -> ServerFailed:
         """Let go of what was taken, and say why."""

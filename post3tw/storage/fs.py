@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.sqlite import SqliteIndex
-from post3tw.storage.interfaces import IBackend, Lock, OpenedStore
+from post3tw.storage.interfaces import IBackend, IMeasured, Lock, OpenedStore
 from post3tw.storage.reserve import Reserve
 from post3tw.storage.threads import Threads
 
@@ -23,19 +24,37 @@ DISK_THREADS = 16
 """Reads and writes of blobs at a time. They wait for the disk more than they compute."""
 
 
+@implementer(IMeasured)
 @define(eq=False)
 class ReservedIndex(SqliteIndex):
     """An index that gives the reserve back when it finds the disk full, and tries once more: deletes pass then."""
 
     reserve: Reserve = field(kw_only=True)
+    transactions: int = field(default=0, init=False)
+    """How many writing transactions were committed since the start."""
 
     async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
         """See IIndex."""
         try:
-            return await SqliteIndex.run(self, transaction, locks)
+            outcome = await SqliteIndex.run(self, transaction, locks)
         except InsufficientStorage:
             self.reserve.release()
-            return await SqliteIndex.run(self, transaction, locks)
+            outcome = await SqliteIndex.run(self, transaction, locks)
+        self.transactions += 1
+        return outcome
+
+    def readings(self) -> Mapping[str, Callable[[], float]]:
+        """See IMeasured."""
+        return {
+            "post3_index_commits": lambda: self.commits,
+            "post3_index_transactions": lambda: self.transactions,
+            "post3_index_reruns": lambda: self.reruns,
+            "post3_free_bytes": self._free_bytes,
+        }
+
+    def _free_bytes(self) -> int:
+        status = os.statvfs(os.path.dirname(self.path))
+        return status.f_bavail * status.f_frsize
 
 
 @implementer(IBackend)

@@ -133,6 +133,13 @@ class ISpace(Interface):
         """Look whether space has returned; called every few seconds."""
 
 
+class IMeasured(Interface):
+    """Optional: an index or a blob store that keeps numbers worth watching."""
+
+    def readings() -> Mapping[str, Callable[[], float]]:
+        """Names of post3tw.metrics.readings to functions that give the number now."""
+
+
 class StoreRefused(Exception):
     """The store cannot be opened as it is (another process has it, a newer schema, wrong options). The text is one clear
     line for the person who started the server."""

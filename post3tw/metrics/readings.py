@@ -1,0 +1,43 @@
+"""What is not counted but read off, when somebody asks: numbers that the parts of the server keep anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from attrs import field, frozen
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+GAUGES: Mapping[str, str] = {
+    "post3_connections": "Connections open.",
+    "post3_requests_in_flight": "Requests being answered.",
+    "post3_free_bytes": "Space left where objects are kept.",
+}
+"""Numbers that go up and down, with what they mean."""
+
+COUNTERS: Mapping[str, str] = {
+    "post3_index_commits": "Commits of the index, each for a group of transactions.",
+    "post3_index_transactions": "Writing transactions committed.",
+    "post3_index_reruns": "Transactions run again, because another of their group failed.",
+    "post3_swept_blobs": "Blobs that nobody referred to and that were removed.",
+}
+"""Numbers that only go up (and get `_total` at their end), with what they mean."""
+
+
+@frozen(eq=False)
+class Readings(Collector):
+    """A collector that asks.
+
+    Attributes:
+        sources: name in GAUGES or COUNTERS to a function that gives the number.
+    """
+
+    sources: Mapping[str, Callable[[], float]] = field()
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client.registry.Collector."""
+        for name, read in self.sources.items():
+            if name in GAUGES:
+                yield GaugeMetricFamily(name, GAUGES[name], read())
+            else:
+                yield CounterMetricFamily(name, COUNTERS[name], read())
