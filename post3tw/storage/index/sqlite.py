@@ -53,15 +53,12 @@ from zope.interface import implementer
 
 from post3tw.model.errors import ServiceUnavailable, SlowDown
 from post3tw.storage.index.checkpoints import SOFT_LIMIT, Checkpoints
-from post3tw.storage.index.failures import IndexFailed, foreign_await, translated
+from post3tw.storage.index.failures import foreign_await, translated
 from post3tw.storage.index.group_commit import GroupCommit
 from post3tw.storage.index.migrations import migrate, refuse_foreign, schema_scripts
 from post3tw.storage.interfaces import IIndex, ITransaction, Lock, StoreRefused
 
 T = TypeVar("T")
-
-BACKLOG_LIMIT = 10_000
-"""How many transactions may wait; more are turned away with SlowDown."""
 
 
 @implementer(ITransaction)
@@ -111,6 +108,7 @@ class SqliteIndex:
         path: the database file; its directory exists.
         reactor: for time, and to come back from threads.
         durability: "full" or "relaxed".
+        backlog_limit: how many transactions may wait; more are turned away with SlowDown.
         random: makes the id of a new store.
         scripts: the schema, by version.
     """
@@ -120,6 +118,7 @@ class SqliteIndex:
     path: str
     reactor: Any
     durability: str = "full"
+    backlog_limit: int = 10_000
     random: Callable[[int], bytes] = os.urandom
     scripts: dict[int, str] = field(factory=schema_scripts)
     _opened: _Opened | None = field(default=None, init=False)
@@ -159,7 +158,7 @@ class SqliteIndex:
         opened = self._opened
         if opened is None:
             raise ServiceUnavailable
-        if opened.writer.backlog >= BACKLOG_LIMIT:
+        if opened.writer.backlog >= self.backlog_limit:
             raise SlowDown
         outcome: T = await opened.writer.submit(transaction)
         return outcome
@@ -240,6 +239,3 @@ class SqliteIndex:
         except sqlite3.Error:
             self.log.failure("The last checkpoint of the index failed; the next start makes up for it")
         opened.writer.connection.close()
-
-
-__all__ = ["BACKLOG_LIMIT", "IndexFailed", "ReadTransaction", "SqliteIndex"]

@@ -1,0 +1,183 @@
+"""Making, migrating and refusing database files."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from post3tw.storage.index.migrations import refuse_foreign, schema_scripts
+from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.transactions.buckets import create_bucket, find_bucket
+from post3tw.storage.interfaces import StoreRefused
+from post3tw.testing.index_fixture import bucket
+
+SECOND = """-- Schema 2: a column; with a comment; and 'semicolons'.
+ALTER TABLE buckets ADD COLUMN quota INTEGER DEFAULT 7;
+CREATE TABLE quotas (owner_id TEXT PRIMARY KEY);
+"""
+
+
+class SchemaScriptsTests(SynchronousTestCase):
+    """The scripts of this release."""
+
+    def test_consecutive(self) -> None:
+        """Scripts are numbered from 1 without a gap, and each can be run after the one before."""
+        scripts = schema_scripts()
+        self.assertEqual(sorted(scripts), list(range(1, len(scripts) + 1)))
+        connection = sqlite3.connect(":memory:")
+        self.addCleanup(connection.close)
+        for number in sorted(scripts):
+            connection.executescript(scripts[number])
+
+
+class MigrationTests(TestCase):
+    """Starting an index on what is there."""
+
+    def setUp(self) -> None:
+        """A new path for each test."""
+        self.path = self.mktemp()
+        self.first = schema_scripts()[1]
+
+    async def started(self, scripts: dict[int, str]) -> SqliteIndex:
+        """An index with these scripts, stopped when the test ends."""
+        from twisted.internet import reactor
+
+        index = SqliteIndex(self.path, reactor, scripts=scripts)
+        await index.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(index.stop()))
+        return index
+
+    async def refused(self, scripts: dict[int, str]) -> str:
+        """Why an index with these scripts does not start."""
+        try:
+            await self.started(scripts)
+        except StoreRefused as refusal:
+            return str(refusal)
+        raise self.failureException("not refused")
+
+    def files(self) -> dict[str, bytes]:
+        """Everything on disk that belongs to the index, but for SQLite's shared memory."""
+        directory, name = os.path.split(self.path)
+        found = {}
+        for entry in os.listdir(directory):
+            if entry.startswith(name) and not entry.endswith("-shm"):
+                with open(os.path.join(directory, entry), "rb") as file:
+                    found[entry] = file.read()
+        return found
+
+    def stored(self, name: str) -> Any:
+        """A value of the table `store`, read by somebody else."""
+        connection = sqlite3.connect(self.path)
+        try:
+            return connection.execute("SELECT value FROM store WHERE name = ?", (name,)).fetchone()
+        finally:
+            connection.close()
+
+    async def test_first_start(self) -> None:
+        """A first start makes the newest schema and gives the store an id, which stays."""
+        index = await self.started({1: self.first, 2: SECOND})
+        await index.stop()
+        made = self.stored("store_id")
+        self.assertEqual(len(made[0]), 32)
+        self.assertEqual(self.stored("schema_version"), ("2",))
+        await self.started({1: self.first, 2: SECOND})
+        self.assertEqual(self.stored("store_id"), made)
+
+    async def test_older_is_migrated(self) -> None:
+        """An older schema is brought up to date with its rows kept."""
+        index = await self.started({1: self.first})
+        await index.run(lambda tx: create_bucket(tx, bucket()))
+        await index.stop()
+        index = await self.started({1: self.first, 2: SECOND})
+        self.assertEqual(await index.read(lambda tx: find_bucket(tx, "", "bucket-1")), bucket())
+        self.assertEqual(await index.read(lambda tx: tx.all("SELECT quota FROM buckets")), [(7,)])
+        self.assertEqual(self.stored("schema_version"), ("2",))
+
+    async def test_failed_migration(self) -> None:
+        """A migration that fails half-way is refused and leaves the older schema, which the older release opens."""
+        index = await self.started({1: self.first})
+        await index.stop()
+        refusal = await self.refused({1: self.first, 2: SECOND + "CREATE TABLE buckets (id);"})
+        self.assertIn("already exists", refusal)
+        index = await self.started({1: self.first})
+        columns = await index.read(lambda tx: tx.all("PRAGMA table_info(buckets)"))
+        self.assertNotIn("quota", [column[1] for column in columns])
+
+    async def test_newer_is_refused(self) -> None:
+        """A newer schema is refused in one line that names both versions, and not a byte is changed."""
+        index = await self.started({1: self.first, 2: SECOND})
+        await index.stop()
+        before = self.files()
+        refusal = await self.refused({1: self.first})
+        self.assertEqual(
+            refusal, f"{self.path} has schema 2, written by a newer release; this one knows schemas up to 1"
+        )
+        self.assertEqual(self.files(), before)
+
+    async def test_newer_in_the_log_is_refused(self) -> None:
+        """A newer schema that is only in the log of a process that was killed is seen, and refused untouched."""
+        index = await self.started({1: self.first})
+        await index.stop()
+        index = await self.started({1: self.first, 2: SECOND})
+        killed = self.files()
+        await index.stop()
+        directory = os.path.dirname(self.path)
+        for name, content in killed.items():
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(content)
+        self.assertIn("has schema 2", await self.refused({1: self.first}))
+        self.assertEqual(self.files(), killed)
+
+    async def test_cut_off_first_start(self) -> None:
+        """A first start that was cut off before the schema is taken up where it ended."""
+        connection = sqlite3.connect(self.path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        index = await self.started({1: self.first})
+        await index.run(lambda tx: create_bucket(tx, bucket()))
+        self.assertEqual(self.stored("schema_version"), ("1",))
+
+    async def test_empty_file(self) -> None:
+        """An empty file is a first start."""
+        with open(self.path, "wb"):
+            pass
+        await self.started({1: self.first})
+        self.assertEqual(self.stored("schema_version"), ("1",))
+
+    async def test_no_database(self) -> None:
+        """A file that is no database is refused and stays as it is."""
+        with open(self.path, "wb") as file:
+            file.write(b"my novel, first chapter\n" * 1000)
+        before = self.files()
+        self.assertIn("cannot be read as an index", await self.refused({1: self.first}))
+        self.assertEqual(self.files(), before)
+
+    async def test_another_database(self) -> None:
+        """A database of somebody else is refused and stays as it is."""
+        connection = sqlite3.connect(self.path)
+        connection.execute("CREATE TABLE store (name TEXT, value TEXT)")
+        connection.commit()
+        connection.close()
+        before = self.files()
+        self.assertIn("not an index of post3tw", await self.refused({1: self.first}))
+        self.assertEqual(self.files(), before)
+
+    async def test_directory_missing(self) -> None:
+        """A path that cannot be opened is refused, in one line."""
+        self.path = os.path.join(self.path, "none", "index.sqlite")
+        self.assertEqual(len((await self.refused({1: self.first})).splitlines()), 1)
+
+    def test_looking_leaves_no_trace(self) -> None:
+        """Looking at a file makes none beside it."""
+        connection = sqlite3.connect(self.path)
+        connection.executescript("PRAGMA journal_mode = WAL;" + self.first)
+        connection.execute("INSERT INTO store VALUES ('schema_version', '1')")
+        connection.commit()
+        connection.close()
+        before = os.listdir(os.path.dirname(self.path))
+        refuse_foreign(self.path, 1)
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), before)
