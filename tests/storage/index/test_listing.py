@@ -80,6 +80,13 @@ class WalkTests(SynchronousTestCase):
         for relation in (OBJECTS, VERSIONS, UPLOADS):
             self.assertEqual(self.walked(relation, Names(b"", b"/"), Position()), expected)
 
+    def test_heads_are_the_first_keys_of_groups(self) -> None:
+        """The statement that jumps answers one key of each group, and every key without one."""
+        self.index.add_objects([b"a", b"p/1/x", b"p/1/y", b"p/2", b"p/2/", b"p/2/z", b"p/3", b"q"])
+        assert OBJECTS.heads is not None
+        rows = now(OBJECTS.heads(self.index.tx, 1, Names(b"p/", b"/"), Position(b"p/"), 10))
+        self.assertEqual([row[0] for row in rows], [b"p/1/x", b"p/2", b"p/2/", b"p/3"])
+
     def test_other_buckets_are_not_seen(self) -> None:
         """A walk stays within its bucket."""
         self.index.add_objects([b"mine"])

@@ -13,7 +13,8 @@ in an order of their own (versions from the newest, uploads from the oldest), so
 perhaps, a row of that key.
 
 Objects are walked most, and jump inside one statement: the recursive `_HEADS` finds the first key of each group, each
-by one search of the primary key. The other two read a few rows behind each group.
+by one search of the primary key. (PostgreSQL runs it as it is, given a domain `blob` over bytea and a function `instr`
+of two of them.) The other two read a few rows behind each group.
 
 `walk` reads a bounded number of rows, so that it keeps the thread it runs on for a few milliseconds at most. Who lists
 calls it again from where it ended.
