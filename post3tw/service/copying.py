@@ -157,6 +157,7 @@ class Copying:
         _refuse_oversize(original)
         _refuse_no_change(input, source, bucket, key)
         description = _description(input, original)
+        store.admit_write()
         checksum = await self._checksum(original, input.checksum_algorithm)
         now = store.ids.now()
         version: Version = await store.index.run(

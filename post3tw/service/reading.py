@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
@@ -87,7 +87,8 @@ async def _read_inline(store: Store, piece: Piece) -> bytes:
         data = piece.inline
     else:
         assert placement.body is not None
-        _, data = await store.index.read(partial(rows.load_body, body_id=placement.body))
+        crcs, data = await store.index.read(partial(rows.load_body, body_id=placement.body))
+        placement = evolve(placement, crcs=crcs)
     verify_all(placement, data)
     return data if piece.length == placement.size else data[piece.first : piece.first + piece.length]
 

@@ -24,7 +24,7 @@ from post3tw.service.reading import Piece, open_pieces, stream_pieces
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.parts import parts_between
 from post3tw.wire.dates import from_millis, http_date_of
-from post3tw.wire.ranges import parse_range
+from post3tw.wire.ranges import content_range, parse_range
 
 ReadInput = types.GetObjectInput | types.HeadObjectInput
 
@@ -145,8 +145,8 @@ def fields_of(selection: Selection, bucket: Bucket, caller: Caller, input: ReadI
 
 def _describe_part(fields: dict[str, Any], selection: Selection) -> None:
     if selection.length:
-        last = selection.first + selection.length - 1
-        fields["content_range"] = f"bytes {selection.first}-{last}/{selection.version.size}"
+        first, last = selection.first, selection.first + selection.length - 1
+        fields["content_range"] = content_range(first, last, selection.version.size)
     if selection.part is not None:
         fields["parts_count"] = selection.version.part_count
 
