@@ -23,7 +23,7 @@ from post3tw.storage.threads import IThreads
 
 
 @implementer(ISpace)
-@define
+@define(eq=False)
 class DataDirectory:
     """A data directory.
 

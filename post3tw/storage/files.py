@@ -5,7 +5,7 @@ that a test can record them, fail the nth one or let a write come out short by o
 
 A file is opened either as new (and then nobody else has it) or for reading: nothing here opens an existing file for
 writing, and nothing truncates. What the system refuses becomes InsufficientStorage or StorageFailed where it happens;
-FileExistsError and FileNotFoundError pass, because they are answers rather than faults.
+that a file exists, or does not, is an answer rather than a fault, and passes where the docstring says so.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class _DomainErrors:
 
     path: str
     on_full: Callable[[], None]
+    answers: tuple[type[OSError], ...] = ()
 
     def __enter__(self) -> None:
         pass
@@ -41,7 +42,7 @@ class _DomainErrors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not isinstance(error, OSError) or isinstance(error, (FileExistsError, FileNotFoundError)):
+        if not isinstance(error, OSError) or isinstance(error, self.answers):
             return
         if error.errno in _FULL:
             self.on_full()
@@ -67,18 +68,18 @@ class Files:
         """Make one system call, `function` of the os module. The seam for tests."""
         return function(*arguments, **options)
 
-    def errors(self, path: str) -> AbstractContextManager[None]:
-        """A context in which OSError becomes a domain error that names the file."""
-        return _DomainErrors(path, self.on_full)
+    def errors(self, path: str, *answers: type[OSError]) -> AbstractContextManager[None]:
+        """A context in which OSError, unless it is one of `answers`, becomes a domain error that names the file."""
+        return _DomainErrors(path, self.on_full, answers)
 
     def create(self, path: str) -> OpenFile:
         """A new, empty file, open for writing. Raises FileExistsError."""
-        with self.errors(path):
+        with self.errors(path, FileExistsError):
             return OpenFile(self, path, self.call(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def open(self, path: str) -> OpenFile:
         """An existing file, open for reading. Raises FileNotFoundError."""
-        with self.errors(path):
+        with self.errors(path, FileNotFoundError):
             return OpenFile(self, path, self.call(os.open, path, os.O_RDONLY))
 
     def exists(self, path: str) -> bool:
@@ -128,7 +129,7 @@ class Files:
             return sorted(self.call(os.listdir, path))
 
 
-@define
+@define(eq=False)
 class OpenFile:
     """An open file. Its methods may be called from any thread; each waits for the one before.
 
@@ -140,7 +141,7 @@ class OpenFile:
     _files: Files
     path: str
     _descriptor: int
-    _lock: Lock = field(factory=Lock, eq=False, repr=False)
+    _lock: Lock = field(factory=Lock, repr=False)
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""

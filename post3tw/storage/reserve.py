@@ -19,7 +19,7 @@ from post3tw.model.errors import DomainError, InsufficientStorage
 from post3tw.storage.files import Files
 
 
-@define
+@define(eq=False)
 class Reserve:
     """A preallocated file. Its methods may be called from any thread.
 
@@ -35,7 +35,7 @@ class Reserve:
     path: str
     size: int
     _full: bool = field(default=False, init=False)
-    _lock: Lock = field(factory=Lock, init=False, eq=False, repr=False)
+    _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     def admit_write(self) -> None:
         """Raise InsufficientStorage as long as the disk is full."""

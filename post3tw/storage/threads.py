@@ -32,7 +32,7 @@ class IThreads(Interface):
 
 
 @implementer(IThreads)
-@define
+@define(eq=False)
 class Threads:
     """A named pool of at most `size` threads."""
 

@@ -34,7 +34,7 @@ _FANOUT = re.compile(r"[0-9a-f]{2}")
 
 
 @implementer(IBlobStore, IBlobInventory)
-@define
+@define(eq=False)
 class FileBlobs:
     """Blobs in a directory.
 
@@ -131,16 +131,21 @@ class FileBlobs:
 
 
 @implementer(IBlobWriter)
-@define
+@define(eq=False)
 class FileWriter:
-    """A blob being written. `begin`, `append`, `complete` and `discard` run in threads, one at a time."""
+    """A blob being written. `begin`, `append`, `complete` and `discard` run in threads, one at a time.
+
+    `_usable` is True from the creation of the file until it is complete, abandoned, or a step has failed: what is in it
+    then, or whether it is durable, nobody knows, so nothing but abandoning is left.
+    """
 
     _store: FileBlobs
     _path: str
     _temporary: str
     _file: OpenFile | None = None
+    _usable: bool = False
     _abandoned: bool = False
-    _lock: Lock = field(factory=Lock, init=False, eq=False, repr=False)
+    _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     async def write(self, data: bytes) -> None:
         """Append."""
@@ -167,17 +172,20 @@ class FileWriter:
                 self._file = files.create(self._temporary)
             except FileExistsError:
                 raise StorageFailed(path=self._path, reason="a blob of this id exists") from None
+            self._usable = True
 
     def append(self, data: bytes) -> None:
         """Write to the end of the temporary file."""
         with self._lock:
-            self._opened().write(data)
+            file = self._take()
+            file.write(data)
+            self._usable = True
 
     def complete(self) -> None:
         """Sync, close, rename, sync the directory."""
         store = self._store
         with self._lock:
-            file = self._opened()
+            file = self._take()
             if store.durable:
                 file.sync()
             file.close()
@@ -190,6 +198,7 @@ class FileWriter:
         """Close and remove the file wherever it is by now."""
         with self._lock:
             self._abandoned = True
+            self._usable = False
             if self._file is None:
                 return
             file, self._file = self._file, None
@@ -199,14 +208,16 @@ class FileWriter:
                 if not self._store.files.unlink(self._temporary):
                     self._store.files.unlink(self._path)
 
-    def _opened(self) -> OpenFile:
-        if self._file is None:
-            raise StorageFailed(path=self._path, reason="the blob was abandoned")
+    def _take(self) -> OpenFile:
+        """The file, for one step; the writer is not usable until the step says that it worked."""
+        if self._file is None or not self._usable:
+            raise StorageFailed(path=self._path, reason="not open for writing")
+        self._usable = False
         return self._file
 
 
 @implementer(IBlobReader)
-@define
+@define(eq=False)
 class FileReader:
     """A blob being read."""
 
@@ -216,7 +227,7 @@ class FileReader:
     _path: str
     _file: OpenFile | None = None
     _closed: bool = False
-    _lock: Lock = field(factory=Lock, init=False, eq=False, repr=False)
+    _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     async def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
