@@ -31,7 +31,15 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
 
-from post3tw.model.errors import BadRequest, ClientGone, DomainError, HeadTooLarge, IncompleteBody, RequestTimeout
+from post3tw.model.errors import (
+    BadRequest,
+    ClientGone,
+    DomainError,
+    HeadTooLarge,
+    IncompleteBody,
+    RequestTimeout,
+    SlowDown,
+)
 from post3tw.s3.exchange import RequestHead
 from post3tw.s3.head import parse_head
 from post3tw.s3.incoming import IncomingBody
@@ -91,18 +99,21 @@ class S3Channel(http.HTTPChannel):
         """Called by the transport."""
         self._closed = True
         self._buffer = b""
-        self.site.connection_lost(self)
-        self._fail_body(ClientGone())
         request, self._request = self._request, None
         if request is not None:
-            request.connection_lost(reason)
+            request.gone = True
         self._outgoing.stop()
+        self._fail_body(ClientGone())
+        if request is not None:
+            request.connection_lost(reason)
+        self.site.connection_lost(self)
 
     def readConnectionLost(self) -> None:
-        """The client sends no more. It may still read, which matters when it owes us a part of a body."""
+        """The client sends no more. When it owes us a part of a body it is told so; else it is gone, we suppose."""
+        body = self._body
         if self._request is None:
             self.close()
-        elif self._body is None:
+        elif body is None or (body.left is not None and body.left <= len(self._buffer)):
             self.abort()
         else:
             self._last = True
@@ -115,6 +126,7 @@ class S3Channel(http.HTTPChannel):
         """Close after what was written."""
         if not self._closed:
             self._closed = True
+            self._since = self.site.seconds()
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
@@ -176,7 +188,7 @@ class S3Channel(http.HTTPChannel):
                 if not self._takes_body():
                     return
                 self._read_body(self._body)
-            elif self._request is not None or not self._read_head():
+            elif self._request is not None or self._outgoing.blocked or not self._read_head():
                 return
 
     def _takes_body(self) -> bool:
@@ -230,7 +242,10 @@ class S3Channel(http.HTTPChannel):
         self._body = None if body.complete else body
         self._since, self._mark = self.site.seconds(), 0
         request = self._request = S3Request(self, head, body)
-        request.process()
+        if self._refused:
+            self.site.refuse(request, SlowDown())
+        else:
+            request.process()
 
     def _refuse(self, error: DomainError) -> None:
         """Answer what is not a request. Nothing after it can be trusted to begin where we think it does."""
@@ -314,13 +329,14 @@ class S3Channel(http.HTTPChannel):
         """Close what waits for its client for too long. Called by the site once a second."""
         limits = self.site.limits
         waited = now - self._since
-        if self._outgoing.blocked:
-            if now - self._outgoing.since > limits.idle_timeout:
+        if self._closed:
+            if waited >= limits.idle_timeout:
                 self.abort()
-        elif self._closed:
-            return
+        elif self._outgoing.blocked:
+            if now - self._outgoing.since >= limits.idle_timeout:
+                self.abort()
         elif self._lingering is not None or (self._request is None and self._body is not None):
-            if waited > limits.drain_time:
+            if waited >= limits.drain_time:
                 self.close()
         elif self._request is None:
             self._check_head(waited)
@@ -329,9 +345,9 @@ class S3Channel(http.HTTPChannel):
 
     def _check_head(self, waited: float) -> None:
         if not self._buffer:
-            if waited > self.site.limits.idle_timeout:
+            if waited >= self.site.limits.idle_timeout:
                 self.close()
-        elif waited > self.site.limits.head_timeout:
+        elif waited >= self.site.limits.head_timeout:
             self._refuse(RequestTimeout())
 
     def _check_rate(self, body: IncomingBody, now: float) -> None:

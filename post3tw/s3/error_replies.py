@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
+from post3tw.api.operations import OPERATIONS
 from post3tw.model.errors import DomainError
 from post3tw.s3.errors import S3ErrorCode, code_of
 from post3tw.wire.dates import http_date, http_date_of
@@ -22,15 +23,25 @@ _RETRIED = frozenset({S3ErrorCode.SlowDown, S3ErrorCode.ServiceUnavailable})
 _WORDS = {"aws": "AWS", "etag": "ETag", "md5": "MD5", "sha256": "SHA256", "uri": "URI"}
 _ELEMENTS = {"content_md5": "Content-MD5", "x_amz_expires": "X-Amz-Expires"}
 
-_AS_HEADERS = frozenset({"delete_marker", "allow"})
+_AS_HEADERS = frozenset({"delete_marker", "last_modified"})
 """Details that are said in headers only."""
 
+_LEVELS = ("SERVICE", "BUCKET", "OBJECT")
+_ALLOWED = {
+    **{
+        name: ", ".join(sorted({operation.method for operation in OPERATIONS.values() if operation.level == level}))
+        for level, name in enumerate(_LEVELS)
+    },
+    "DeleteMarker": "DELETE",
+}
+"""Methods by what MethodNotAllowed calls resource_type."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def error_reply(error: BaseException, resource: str, request_id: str, host_id: str) -> Reply:
-    """Status, headers and body of the answer to a request that failed. For HEAD the body is left out by whoever sends
-    it."""
+    """Status, headers and body of the answer to a request that failed. For HEAD its sender leaves the body out."""
     code = code_of(error)
     details = error.details if isinstance(error, DomainError) and code is not S3ErrorCode.InternalError else {}
     headers = _headers(code, details)
@@ -82,20 +93,25 @@ def _headers(code: S3ErrorCode, details: Mapping[str, object]) -> list[tuple[str
     if details.get("delete_marker"):
         headers.append(("x-amz-delete-marker", "true"))
     if details.get("version_id") is not None and ("delete_marker" in details or code is S3ErrorCode.NotModified):
-        headers.append(("x-amz-version-id", str(details["version_id"])))
+        headers.append(("x-amz-version-id", _header(details["version_id"])))
     if details.get("last_modified") is not None:
         headers.append(("Last-Modified", _date(details["last_modified"])))
     if code is S3ErrorCode.NotModified:
         headers.append(("ETag", f'"{details["etag"]}"'))
-        headers += [(name, str(details[d])) for name, d in _VALIDATORS if details.get(d) is not None]
-    elif code is S3ErrorCode.MethodNotAllowed and details.get("allow"):
-        headers.append(("Allow", str(details["allow"])))
+        headers += [(name, _header(details[d])) for name, d in _VALIDATORS if details.get(d) is not None]
+    elif code is S3ErrorCode.MethodNotAllowed:
+        headers.append(("Allow", _ALLOWED.get(str(details.get("resource_type")), "GET, HEAD")))
     elif code in _RETRIED:
         headers.append(("Retry-After", str(_RETRY_AFTER)))
     return headers
 
 
 _VALIDATORS = (("Cache-Control", "cache_control"), ("Expires", "expires"))
+
+
+def _header(value: object) -> str:
+    """A header's value, on one line whatever the detail is: an error must not fail."""
+    return _CONTROL.sub(" ", str(value))
 
 
 def _date(value: object) -> str:

@@ -183,8 +183,7 @@ class S3Request(http.Request):
     # -- the connection
 
     def connection_lost(self, reason: Failure) -> None:
-        """The client went away before the reply was finished."""
-        self.gone = True
+        """The client went away before the reply was finished; `gone` is set already."""
         callback, self._gone_callback = self._gone_callback, None
         if callback is not None:
             callback()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
@@ -46,6 +48,12 @@ class RawClient(Protocol):
         for each in waiting:
             each.callback(None)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes the operating system did not take yet."""
+        transport: Any = self.transport
+        return len(transport.dataBuffer) - transport.offset + int(transport._tempDataLen)
+
     async def _change(self) -> None:
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
@@ -65,7 +73,7 @@ class RawClient(Protocol):
         self.transport.abortConnection()  # type: ignore[union-attr]
 
     async def reply(self, method: str = "GET") -> Reply:
-        """The next reply; `100 Continue` is a reply of its own. `method` is the request's, for replies without a body."""
+        """The next reply; `100 Continue` is one of its own. `method` is the request's, for replies without a body."""
         while b"\r\n\r\n" not in self.received:
             if self.closed is not None:
                 raise ConnectionError(f"closed with {self.received!r}")
