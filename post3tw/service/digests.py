@@ -3,48 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
-
-from awscrt.checksums import crc32, crc32c, crc64nvme
+from collections.abc import Iterable, Sequence
 
 from post3tw.model.checksum import ChecksumAlgorithm
-
-
-class Hasher(Protocol):
-    """What hashlib's objects and ours have in common."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take more bytes in."""
-
-    def digest(self) -> bytes:
-        """The digest of all bytes taken in."""
-
-
-class _Crc:
-    """A CRC with the interface of hashlib."""
-
-    __slots__ = ("_function", "_size", "_value")
-
-    def __init__(self, function: Callable[[bytes, int], int], size: int) -> None:
-        self._function = function
-        self._size = size
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = self._function(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(self._size, "big")
-
-
-_NEW: Mapping[ChecksumAlgorithm, Callable[[], Hasher]] = {
-    ChecksumAlgorithm.CRC32: lambda: _Crc(crc32, 4),
-    ChecksumAlgorithm.CRC32C: lambda: _Crc(crc32c, 4),
-    ChecksumAlgorithm.CRC64NVME: lambda: _Crc(crc64nvme, 8),
-    ChecksumAlgorithm.SHA1: lambda: hashlib.sha1(usedforsecurity=False),
-    ChecksumAlgorithm.SHA256: hashlib.sha256,
-}
+from post3tw.wire.checksums import Hasher, new
 
 _SLOW = frozenset({ChecksumAlgorithm.SHA1, ChecksumAlgorithm.SHA256})
 
@@ -61,7 +23,7 @@ class Digests:
 
     def __init__(self, algorithms: Iterable[ChecksumAlgorithm]) -> None:
         self._md5: Hasher = hashlib.md5(usedforsecurity=False)
-        self._by_algorithm = {algorithm: _NEW[algorithm]() for algorithm in algorithms}
+        self._by_algorithm = {algorithm: new(algorithm) for algorithm in algorithms}
         quick = [hasher for algorithm, hasher in self._by_algorithm.items() if algorithm not in _SLOW]
         slow = [hasher for algorithm, hasher in self._by_algorithm.items() if algorithm in _SLOW]
         self.lanes: Sequence[Sequence[Hasher]] = ([self._md5, *quick], slow) if slow else ([self._md5, *quick],)

@@ -34,9 +34,9 @@ from post3tw.model.version import Placement
 from post3tw.service.digests import Digests, update_lane
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.store import Store
-from post3tw.storage.frames import FRAME, frame_checksums
 from post3tw.storage.index.transactions import blobs as rows
 from post3tw.storage.interfaces import IBlobWriter
+from post3tw.wire.checksums import FRAME, frame_crcs
 
 INLINE_MAX = 64 * 1024
 """Bodies up to this size are placed in the index."""
@@ -209,7 +209,7 @@ class _Intake:
             return Stored(Placement(self.size, blob=self.blob_id, crcs=bytes(self.crcs)), None, self.size, md5, digests)
         if not self.data:
             return Stored(Placement(0), None, 0, md5, digests)
-        placement = Placement(self.size, body=self.store.ids.object_id(), crcs=frame_checksums(self.data))
+        placement = Placement(self.size, body=self.store.ids.object_id(), crcs=frame_crcs(self.data))
         return Stored(placement, self.data, self.size, md5, digests)
 
     async def abandon(self) -> None:
@@ -276,7 +276,7 @@ class _Intake:
     async def _append(self, frame: bytes) -> None:
         """Append a frame of stored bytes to the blob."""
         assert self.writer is not None
-        self.crcs += frame_checksums(frame)
+        self.crcs += frame_crcs(frame)
         await self.writer.write(frame)
 
     def _drain_failed(self, failure: Failure) -> None:

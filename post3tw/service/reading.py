@@ -22,8 +22,9 @@ from post3tw.model.errors import ClientGone
 from post3tw.model.version import Placement
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.store import Store
-from post3tw.storage.frames import FRAME, covering, frame_size, part_of_frame, verify_all, verify_frame
+from post3tw.storage.frames import covering, frame_size, part_of_frame, verify_all, verify_frame
 from post3tw.storage.index.transactions import blobs as rows
+from post3tw.wire.checksums import FRAME
 
 T = TypeVar("T")
 
@@ -81,13 +82,10 @@ async def _frames(store: Store, pieces: AsyncIterator[Piece]) -> AsyncGenerator[
 
 
 async def _read_inline(store: Store, piece: Piece) -> bytes:
-    placement = piece.placement
-    data: bytes
-    if piece.inline is not None:
-        data = piece.inline
-    else:
-        assert placement.body is not None
-        crcs, data = await store.index.read(partial(rows.load_body, body_id=placement.body))
+    placement, data = piece.placement, piece.inline
+    if data is None:
+        found: tuple[bytes, bytes] = await store.index.read(partial(rows.load_body, body_id=placement.body or b""))
+        crcs, data = found
         placement = evolve(placement, crcs=crcs)
     verify_all(placement, data)
     return data if piece.length == placement.size else data[piece.first : piece.first + piece.length]

@@ -6,21 +6,9 @@ verified each time it is read, before any byte of it is used; so a range is read
 
 from __future__ import annotations
 
-from awscrt.checksums import crc32c
-
 from post3tw.model.errors import CorruptedData
 from post3tw.model.version import Placement
-
-FRAME = 1 << 20
-"""Bytes in a frame."""
-
-
-def frame_checksums(data: bytes) -> bytes:
-    """The checksums of bytes that begin at a frame's start."""
-    if len(data) <= FRAME:
-        return crc32c(data).to_bytes(4, "big") if data else b""
-    view = memoryview(data)
-    return b"".join(crc32c(view[i : i + FRAME]).to_bytes(4, "big") for i in range(0, len(data), FRAME))
+from post3tw.wire.checksums import FRAME, frame_crcs
 
 
 def covering(first: int, length: int) -> range:
@@ -36,13 +24,13 @@ def frame_size(placement: Placement, number: int) -> int:
 def verify_frame(placement: Placement, number: int, data: bytes) -> None:
     """Check that `data` is frame `number`, whole. Raises CorruptedData."""
     expected = placement.crcs[4 * number : 4 * number + 4]
-    if len(data) != frame_size(placement, number) or crc32c(data).to_bytes(4, "big") != expected:
+    if len(data) != frame_size(placement, number) or frame_crcs(data) != expected:
         raise _corrupted(placement, number)
 
 
 def verify_all(placement: Placement, data: bytes) -> None:
     """Check that `data` is everything that was stored. Raises CorruptedData."""
-    if len(data) != placement.size or frame_checksums(data) != placement.crcs:
+    if len(data) != placement.size or frame_crcs(data) != placement.crcs:
         raise _corrupted(placement, 0)
 
 

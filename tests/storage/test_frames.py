@@ -8,18 +8,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from post3tw.model.errors import CorruptedData
 from post3tw.model.version import Placement
 from post3tw.storage.frames import (
-    FRAME,
     covering,
-    frame_checksums,
     frame_size,
     part_of_frame,
     verify_all,
     verify_frame,
 )
 from post3tw.testing.blob_contract import noise
+from post3tw.wire.checksums import FRAME, frame_crcs
 
 BODY = noise(2 * FRAME + 5)
-PLACEMENT = Placement(len(BODY), blob=b"b" * 16, crcs=frame_checksums(BODY))
+PLACEMENT = Placement(len(BODY), blob=b"b" * 16, crcs=frame_crcs(BODY))
 
 
 def frame(number: int) -> bytes:
@@ -32,21 +31,21 @@ class FrameTests(SynchronousTestCase):
 
     def test_known_value(self) -> None:
         """The checksum is CRC32C, big-endian (RFC 3720, B.4: 32 bytes of zeros)."""
-        self.assertEqual(frame_checksums(bytes(32)).hex(), "8a9136aa")
+        self.assertEqual(frame_crcs(bytes(32)).hex(), "8a9136aa")
 
     def test_one_checksum_a_frame(self) -> None:
         """Each frame, the short last one included, has its own 4 bytes."""
-        self.assertEqual(PLACEMENT.crcs, b"".join(frame_checksums(frame(n)) for n in range(3)))
+        self.assertEqual(PLACEMENT.crcs, b"".join(frame_crcs(frame(n)) for n in range(3)))
         self.assertEqual(len(PLACEMENT.crcs), 12)
 
     def test_whole_frames_only(self) -> None:
         """A body that ends with a frame has no empty frame after it."""
-        self.assertEqual(len(frame_checksums(BODY[:FRAME])), 4)
-        self.assertEqual(len(frame_checksums(BODY[: 2 * FRAME])), 8)
+        self.assertEqual(len(frame_crcs(BODY[:FRAME])), 4)
+        self.assertEqual(len(frame_crcs(BODY[: 2 * FRAME])), 8)
 
     def test_nothing(self) -> None:
         """No bytes have no frame."""
-        self.assertEqual(frame_checksums(b""), b"")
+        self.assertEqual(frame_crcs(b""), b"")
 
     def test_covering(self) -> None:
         """A range is covered by every frame that it touches, and no other."""

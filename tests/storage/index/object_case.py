@@ -13,7 +13,6 @@ from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.identity import Owner
 from post3tw.model.version import Placement, Version
-from post3tw.storage.frames import frame_checksums
 from post3tw.storage.index.transactions.blobs import begin_blob
 from post3tw.storage.index.transactions.objects import (
     Deletion,
@@ -21,6 +20,7 @@ from post3tw.storage.index.transactions.objects import (
     put_version,
 )
 from post3tw.storage.index.transactions.versions import find_version
+from post3tw.wire.checksums import frame_crcs
 from tests.service.stores import make_bucket, make_store, switch_versioning
 
 ADA = Owner("ada", "Ada")
@@ -55,7 +55,7 @@ class ObjectsCase(TestCase):
         """A version with an inline body, as a service makes one."""
         placement = Placement(len(data))
         if data:
-            placement = Placement(len(data), body=self.store.ids.object_id(), crcs=frame_checksums(data))
+            placement = Placement(len(data), body=self.store.ids.object_id(), crcs=frame_crcs(data))
         version = Version(
             id=self.store.ids.object_id(),
             seq=0,

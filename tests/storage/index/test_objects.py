@@ -18,7 +18,6 @@ from post3tw.model.errors import (
     PreconditionFailed,
 )
 from post3tw.model.version import Description, Placement, Version, version_token
-from post3tw.storage.frames import frame_checksums
 from post3tw.storage.index.transactions import buckets
 from post3tw.storage.index.transactions.objects import (
     Deletion,
@@ -26,6 +25,7 @@ from post3tw.storage.index.transactions.objects import (
     set_tags,
 )
 from post3tw.storage.index.transactions.versions import require_object
+from post3tw.wire.checksums import frame_crcs
 from tests.service.stores import make_bucket
 from tests.storage.index.object_case import ANY, ENABLED, NOW, SUSPENDED, ObjectsCase
 
@@ -325,7 +325,7 @@ class FindTests(ObjectsCase):
         head, whole = await self.find(b"key"), await self.find(b"key", with_body=True)
         assert head is not None and head.placement is not None and whole is not None and whole.placement is not None
         self.assertEqual((head.inline, head.placement.crcs), (None, b""))
-        self.assertEqual((whole.inline, whole.placement.crcs), (b"one", frame_checksums(b"one")))
+        self.assertEqual((whole.inline, whole.placement.crcs), (b"one", frame_crcs(b"one")))
 
 
 class TagTests(ObjectsCase):

@@ -14,7 +14,6 @@ from post3tw.model.errors import (
     PreconditionFailed,
 )
 from post3tw.model.version import Description, Part, Placement, Version
-from post3tw.storage.frames import frame_checksums
 from post3tw.storage.index.transactions.blobs import place
 from post3tw.storage.index.transactions.objects import (
     copy_version,
@@ -22,6 +21,7 @@ from post3tw.storage.index.transactions.objects import (
     rename,
 )
 from post3tw.storage.index.transactions.parts import insert_part, list_parts
+from post3tw.wire.checksums import frame_crcs
 from tests.storage.index.object_case import ANY, ENABLED, NOW, SUSPENDED, ObjectsCase
 
 
@@ -87,7 +87,7 @@ class CopyTests(ObjectsCase):
         blob, owner, inline = await self.begin(), self.store.ids.object_id(), self.store.ids.object_id()
         parts = [
             Part(1, b"1" * 16, 0, 4, "e1", NOW, Placement(4, blob=blob, crcs=b"1234")),
-            Part(3, b"3" * 16, 4, 2, "e3", NOW, Placement(2, body=inline, crcs=frame_checksums(b"ab"))),
+            Part(3, b"3" * 16, 4, 2, "e3", NOW, Placement(2, body=inline, crcs=frame_crcs(b"ab"))),
         ]
 
         async def upload(tx: Any) -> None:
