@@ -183,7 +183,7 @@ class ObjectListingTests(ListingCase):
     def test_an_object_is_described(self) -> None:
         """An entry has its key, date, quoted ETag, size, storage class, algorithm and type of checksum."""
         self.load(["key"])
-        (entry,) = self.v2().contents or ()
+        (entry,) = self.v2().contents or []
         self.assertEqual((entry.key, entry.etag, entry.size, entry.storage_class), ("key", '"e"', 3, "STANDARD"))
         self.assertEqual((entry.checksum_algorithm, entry.checksum_type), (["CRC64NVME"], "FULL_OBJECT"))
         assert entry.last_modified is not None
@@ -261,15 +261,15 @@ class VersionListingTests(ListingCase):
     def test_a_bucket_without_versioning(self) -> None:
         """Objects of an unversioned bucket are null versions, each the latest."""
         self.index.add_versions([(b"a", 1, True, False)])
-        (version,) = self.versions().versions or ()
+        (version,) = self.versions().versions or []
         self.assertEqual((version.key, version.version_id, version.is_latest, version.etag), ("a", "null", True, '"e"'))
 
     def test_a_delete_marker_is_the_latest(self) -> None:
         """A delete marker shows among its kind, with its owner, as the latest."""
         self.index.add_versions([(b"a", 1, False, False), (b"a", 2, False, True)])
         output = self.versions()
-        (marker,) = output.delete_markers or ()
-        (version,) = output.versions or ()
+        (marker,) = output.delete_markers or []
+        (version,) = output.versions or []
         self.assertTrue(marker.is_latest)
         self.assertFalse(version.is_latest)
         self.assertEqual(marker.owner, types.Owner(id="ada", display_name="Ada"))

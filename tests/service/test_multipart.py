@@ -12,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.api import types
 from post3tw.model.bucket import Bucket, Versioning
+from post3tw.model.checksum import ChecksumAlgorithm
 from post3tw.model.errors import (
     BadDigest,
     DomainError,
@@ -42,7 +43,7 @@ START = 1_700_000_000.0
 
 def crc64(data: bytes) -> str:
     """CRC64NVME, as clients see it."""
-    hasher = checksums.new(checksums.ChecksumAlgorithm.CRC64NVME)
+    hasher = checksums.new(ChecksumAlgorithm.CRC64NVME)
     hasher.update(data)
     return checksums.encode(hasher.digest())
 

@@ -12,9 +12,9 @@ a delete marker, so that deleted keys cost nothing), `versions` and `uploads`. T
 in an order of their own (versions from the newest, uploads from the oldest), so that a `Position` is a key and,
 perhaps, a row of that key.
 
-Objects are walked most, and jump inside one statement: the recursive `_HEADS` finds the first key of each group, each
-by one search of the primary key. (PostgreSQL runs it as it is, given a domain `blob` over bytea and a function `instr`
-of two of them.) The other two read a few rows behind each group.
+Jumping happens inside one statement: the recursive `_HEADS` finds the first key of each group, and every key that is
+in none, each by one search of an index. (PostgreSQL runs it as it is, given a domain `blob` over bytea and a function
+`instr` of two of them.) The rows of the keys between two groups are then read by range.
 
 `walk` reads a bounded number of rows, so that it keeps the thread it runs on for a few milliseconds at most. Who lists
 calls it again from where it ended.
@@ -23,6 +23,7 @@ calls it again from where it ended.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 from attrs import frozen
@@ -35,13 +36,7 @@ Row = tuple[Any, ...]
 """A row of a relation: the key, then what the relation says."""
 
 _CHUNK = 512
-"""Rows read by one walk: less than a millisecond of SQLite."""
-
-_FEW = 16
-"""Rows read behind a group that went on past the rows at hand: probably the next one does too."""
-
-_STATEMENT = 8
-"""What a statement costs, in rows."""
+"""Keys, or rows without a delimiter, that one walk reads: about a millisecond of SQLite."""
 
 
 def successor(prefix: bytes) -> bytes | None:
@@ -90,12 +85,12 @@ class Relation:
 
     Attributes:
         fetch: at most `limit` rows from a position on, before `end`, in order.
-        heads: the same, but with groups it may leave out all keys but the first of each.
+        heads: the statement that finds the first key of each group.
         after: the position behind a row.
     """
 
     fetch: Callable[[ITransaction, int, Position, bytes, int], Awaitable[Sequence[Row]]]
-    heads: Callable[[ITransaction, int, Names, Position, int], Awaitable[Sequence[Row]]] | None
+    heads: str
     after: Callable[[Row], Position]
 
 
@@ -110,7 +105,7 @@ class Stretch:
 async def walk(
     tx: ITransaction, relation: Relation, bucket_id: int, names: Names, position: Position, room: int
 ) -> Stretch:
-    """Walk on from a position until `room` entries were met, or enough rows were read, or the names end."""
+    """Walk on from a position until `room` entries were met, or enough was read, or the names end."""
     if names.delimiter:
         return await _walk_groups(tx, relation, bucket_id, names, position, room)
     limit = min(room, _CHUNK)
@@ -122,75 +117,69 @@ async def _walk_groups(
     tx: ITransaction, relation: Relation, bucket_id: int, names: Names, position: Position, room: int
 ) -> Stretch:
     entries: list[Row | bytes] = []
-    budget, want = _CHUNK, min(room, _CHUNK)
-    while budget > 0:
-        if relation.heads is not None:
-            rows = await relation.heads(tx, bucket_id, names, position, want)
+    limit = min(room, _CHUNK)
+    keys = await _heads(tx, relation, bucket_id, names, position.key, limit)
+    for group, run in groupby(keys, names.group):
+        if group is None:
+            *_, last = run
+            rows = await relation.fetch(tx, bucket_id, position, last + b"\0", room - len(entries))
+            entries += rows
+            position = Position(last + b"\0") if len(entries) < room else relation.after(rows[-1])
         else:
-            rows = await relation.fetch(tx, bucket_id, position, names.end, want)
-        behind_group = b""
-        for row in rows:
-            if row[0] < behind_group:
-                continue
-            group = names.group(row[0])
-            entries.append(row if group is None else group)
-            if group is None:
-                position = relation.after(row)
-            else:
-                position = names.behind(group)
-                behind_group = position.key
-            if len(entries) == room:
-                return Stretch(entries, position)
-        if len(rows) < want:
-            return Stretch(entries, None)
-        budget -= len(rows) + _STATEMENT
-        within_group = relation.heads is None and rows[-1][0] < behind_group
-        want = _FEW if within_group else min(room - len(entries), _CHUNK)
-    return Stretch(entries, position)
+            entries.append(group)
+            position = names.behind(group)
+        if len(entries) == room:
+            return Stretch(entries, position)
+    return Stretch(entries, position if len(keys) == limit else None)
 
 
-# -- objects ----------------------------------------------------------------------------------------------------------
-
-_OBJECT = "c.key, c.created, c.size, c.etag, c.owner_id, c.owner_name, c.storage_class, c.checksum"
-
-_OBJECTS = f"SELECT {_OBJECT} FROM current c WHERE c.bucket = ? AND c.key >= ? AND c.key < ? ORDER BY c.key LIMIT ?"
-
-_HEADS = f"""
+_HEADS = """
 WITH RECURSIVE head (key, number) AS (
-    SELECT (SELECT c.key FROM current c WHERE c.bucket = ? AND c.key >= ? AND c.key < ? ORDER BY c.key LIMIT 1), 1
+    SELECT (SELECT t.key FROM {table} t WHERE t.bucket = ? AND t.key >= ? AND t.key < ? ORDER BY t.key LIMIT 1), 1
     UNION ALL
     SELECT (
-        SELECT c.key FROM current c
-        WHERE c.bucket = ? AND c.key < ? AND c.key >= CASE
+        SELECT t.key FROM {table} t
+        WHERE t.bucket = ? AND t.key < ? AND t.key >= CASE
             WHEN instr(substr(head.key, ?), ?) > 0
             THEN CAST(substr(head.key, 1, instr(substr(head.key, ?), ?) + ?) || ? AS BLOB)
             ELSE CAST(head.key || ? AS BLOB)
         END
-        ORDER BY c.key LIMIT 1
+        ORDER BY t.key LIMIT 1
     ), head.number + 1
     FROM head WHERE head.key IS NOT NULL AND head.number < ?
 )
-SELECT {_OBJECT} FROM head JOIN current c ON c.bucket = ? AND c.key = head.key
+SELECT key FROM head WHERE key IS NOT NULL
 """
+
+
+async def _heads(
+    tx: ITransaction, relation: Relation, bucket_id: int, names: Names, key: bytes, limit: int
+) -> list[bytes]:
+    """The first key of each group and every key in none, from `key` on, in order."""
+    start, delimiter, end = len(names.prefix), names.delimiter, names.end
+    rows = await tx.all(
+        relation.heads,
+        *(bucket_id, key, end, bucket_id, end),
+        *(start + 1, delimiter, start + 1, delimiter, start - 1, successor(delimiter), b"\0"),
+        limit,
+    )
+    return sorted(head for (head,) in rows)
+
+
+# -- objects ----------------------------------------------------------------------------------------------------------
+
+_OBJECTS = (
+    "SELECT c.key, c.created, c.size, c.etag, c.owner_id, c.owner_name, c.storage_class, c.checksum FROM current c"
+    " WHERE c.bucket = ? AND c.key >= ? AND c.key < ? ORDER BY c.key LIMIT ?"
+)
+_HEADS_OF_OBJECTS = _HEADS.format(table="current")
 
 
 async def _fetch_objects(tx: ITransaction, bucket_id: int, position: Position, end: bytes, limit: int) -> Sequence[Row]:
     return await tx.all(_OBJECTS, bucket_id, position.key, end, limit)
 
 
-async def _fetch_heads(tx: ITransaction, bucket_id: int, names: Names, position: Position, limit: int) -> Sequence[Row]:
-    """The first key of each group, and keys without one. A delimiter is UTF-8, so its last byte can be counted up."""
-    start, delimiter, end = len(names.prefix), names.delimiter, names.end
-    rows = await tx.all(
-        _HEADS,
-        *(bucket_id, position.key, end, bucket_id, end),
-        *(start + 1, delimiter, start + 1, delimiter, start - 1, successor(delimiter), b"\0"),
-        *(limit, bucket_id),
-    )
-    return sorted(rows)
-
-
-OBJECTS = Relation(_fetch_objects, _fetch_heads, lambda row: Position(row[0] + b"\0"))
+OBJECTS = Relation(_fetch_objects, _HEADS_OF_OBJECTS, lambda row: Position(row[0] + b"\0"))
 """Rows: key, created, size, etag, owner id, owner name, storage class, "ALGORITHM TYPE" of the checksum or None."""
 
 # -- versions ---------------------------------------------------------------------------------------------------------
@@ -201,6 +190,7 @@ _VERSION = (
 )
 _OLDER_VERSIONS = f"{_VERSION} v.key = ? AND v.seq < ? ORDER BY v.seq DESC LIMIT ?"
 _VERSIONS = f"{_VERSION} v.key >= ? AND v.key < ? ORDER BY v.key, v.seq DESC LIMIT ?"
+_HEADS_OF_VERSIONS = _HEADS.format(table="versions")
 
 
 async def _fetch_versions(
@@ -209,7 +199,7 @@ async def _fetch_versions(
     return await _rest_and_following(tx, _OLDER_VERSIONS, _VERSIONS, bucket_id, position, end, limit)
 
 
-VERSIONS = Relation(_fetch_versions, None, lambda row: Position(row[0], row[1]))
+VERSIONS = Relation(_fetch_versions, _HEADS_OF_VERSIONS, lambda row: Position(row[0], row[1]))
 """Rows: key, seq, id, is_null, delete_marker, created, size, etag, owner id, owner name, storage class, checksum; of a
 key from the newest to the oldest."""
 
@@ -243,6 +233,7 @@ async def latest_seq(tx: ITransaction, bucket_id: int, key: bytes) -> int | None
 _UPLOAD = f"SELECT {UPLOAD_COLUMNS} FROM uploads u WHERE u.bucket = ? AND "
 _YOUNGER_UPLOADS = f"{_UPLOAD} u.key = ? AND u.id > ? ORDER BY u.id LIMIT ?"
 _UPLOADS = f"{_UPLOAD} u.key >= ? AND u.key < ? ORDER BY u.key, u.id LIMIT ?"
+_HEADS_OF_UPLOADS = _HEADS.format(table="uploads")
 
 
 async def _fetch_uploads(tx: ITransaction, bucket_id: int, position: Position, end: bytes, limit: int) -> Sequence[Row]:
@@ -251,7 +242,7 @@ async def _fetch_uploads(tx: ITransaction, bucket_id: int, position: Position, e
     return [(upload.key, upload) for upload in uploads]
 
 
-UPLOADS = Relation(_fetch_uploads, None, lambda row: Position(row[0], row[1].id))
+UPLOADS = Relation(_fetch_uploads, _HEADS_OF_UPLOADS, lambda row: Position(row[0], row[1].id))
 """Rows: key, Upload; of a key from the oldest to the youngest, as ids are in the order of time."""
 
 
