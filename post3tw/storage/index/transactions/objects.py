@@ -146,11 +146,29 @@ async def _open_slot(
 async def _fill(tx: ITransaction, slot: _Slot, key: bytes, version: Version, now: int, kind: str) -> Version:
     if slot.replaced is not None:
         await remove_version(tx, slot.bucket.id, key, slot.replaced, now)
-    version = evolve(version, seq=slot.seq, is_null=slot.is_null)
+    version = _in_slot(version, slot)
     await tx.run(INSERT_VERSION, *version_values(slot.bucket.id, key, version))
     await set_current(tx, slot.bucket.id, key, version)
     await record_change(tx, slot.bucket, key, version.seq, kind, version.id, now, told_of(version))
     return version
+
+
+def _in_slot(version: Version, slot: _Slot) -> Version:
+    """The version with its place. In full, as every PUT comes by and attrs.evolve takes three times as long."""
+    return Version(
+        version.id,
+        slot.seq,
+        slot.is_null,
+        version.delete_marker,
+        version.created,
+        version.size,
+        version.etag,
+        version.owner,
+        version.description,
+        version.checksum,
+        version.placement,
+        version.part_count,
+    )
 
 
 # -- deleting ---------------------------------------------------------------------------------------------------------
