@@ -160,7 +160,7 @@ def makeService(
         from twisted.internet import reactor
     try:
         return _make_server(options, reactor, os.environ if environ is None else environ, take_signals)
-    except (ConfigError, CannotListen, StoreRefused) as error:
+    except (ConfigError, StoreRefused) as error:
         if isinstance(options, Options):
             raise SystemExit(f"post3: {error}") from None
         raise ConfigError(str(error)) from error
@@ -219,7 +219,7 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
         service=provider.service,
         identities=identities,
         site=site,
-        listeners=[Listener(description, reactor, site) for description in config.listen],
+        listeners=[_listener("--listen", description, reactor, site) for description in config.listen],
         admin=_admin(config, registry, ready, reactor),
         access_log=access_log,
         opened=provider.opened,
@@ -304,7 +304,14 @@ def _registry(*collectors: Collector) -> CollectorRegistry:
 def _admin(config: Config, registry: CollectorRegistry, ready: Readiness, reactor: Any) -> Listener | None:
     if config.admin is None:
         return None
-    return Listener(config.admin, reactor, AdminSite(registry, ready, config.metrics_token, reactor))
+    return _listener("--admin", config.admin, reactor, AdminSite(registry, ready, config.metrics_token, reactor))
+
+
+def _listener(option: str, description: str, reactor: Any, factory: Any) -> Listener:
+    try:
+        return Listener(description, reactor, factory)
+    except CannotListen as error:
+        raise ConfigError(f"{option} {error}") from None
 
 
 def _timer(reactor: Any, interval: float, function: Callable[[], None]) -> TimerService:

@@ -115,6 +115,8 @@ class AdminSite(Site):
         reactor: times out connections that say nothing.
     """
 
+    noisy = False
+
     def __init__(
         self, registry: CollectorRegistry, obstacle: Callable[[], str | None], token: str, reactor: Any
     ) -> None:

@@ -66,9 +66,11 @@ class _Replaceable:
 
 @define
 class _CertificateReactor:
-    """A reactor as endpoints with certificates see it: it keeps the factory that they would put under the port."""
+    """A reactor as endpoints with certificates see it. It keeps the factory that they put under the port, and with
+    `listens` False binds none."""
 
     _reactor: Any
+    _listens: bool = True
     factory: _Replaceable | None = None
 
     def listenSSL(self, port: int, factory: Any, contextFactory: Any, **options: Any) -> Any:
@@ -78,17 +80,10 @@ class _CertificateReactor:
     def listenTCP(self, port: int, factory: Any, *arguments: Any, **options: Any) -> Any:
         """See IReactorTCP."""
         self.factory = _Replaceable(factory)
-        return self._reactor.listenTCP(port, self.factory, *arguments, **options)
+        return self._reactor.listenTCP(port, self.factory, *arguments, **options) if self._listens else None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
-
-
-class _NoPorts:
-    """A reactor on which nothing listens: for looking at what an endpoint makes."""
-
-    def listenTCP(self, port: int, factory: Any, *arguments: Any, **options: Any) -> None:
-        """See IReactorTCP."""
 
 
 def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
@@ -162,7 +157,7 @@ class Listener:
         """Read certificates again; bad ones are logged and change nothing."""
         if self._certificates is None or self._certificates.factory is None:
             return
-        fresh = _CertificateReactor(_NoPorts())
+        fresh = _CertificateReactor(self._reactor, listens=False)
         try:
             parse_endpoint(fresh, self.description).listen(self._factory)
         except CannotListen as error:

@@ -118,12 +118,13 @@ class Server(MultiService):
     def startService(self) -> None:
         """Begin to start; what goes wrong at once is raised as ServerFailed, what goes wrong later ends the process."""
         super().startService()
-        failures: list[Failure] = []
-        self._starting = Deferred.fromCoroutine(self._start())
-        self._starting.addErrback(failures.append)
-        if failures:
-            raise self._refused(self._reason(failures[0]))
-        self._starting.addErrback(self._start_failed)
+        starting = Deferred.fromCoroutine(self._start())
+        if starting.called:
+            failures: list[Failure] = []
+            starting.addErrback(failures.append)
+            if failures:
+                raise self._refused(self._reason(failures[0]))
+        self._starting = starting.addErrback(self._start_failed)
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting, let requests finish, close everything."""
