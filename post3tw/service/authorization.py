@@ -76,7 +76,7 @@ class AuthorizedService:
         else:
             bucket = await self._bucket(caller, input.bucket)
             _require_right(caller, bucket)
-            _require_expected_owner(bucket, input.expected_bucket_owner)
+            _require_expected_owner(bucket, getattr(input, "expected_bucket_owner", None))  # RenameObject has none
         rule.declaration.refuse_unhonoured(input, rule.head)
         source = None
         if rule.copies:
