@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python import usage
 
@@ -252,7 +253,8 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, reactor:
     cpu = Threads(reactor, "post3-cpu", os.cpu_count() or 1)
     started = [cpu, opened.index, opened.blobs]
     services = []
-    store = Store(opened.index, opened.blobs, ids, config.region, cpu)
+    pause = partial(deferLater, reactor, 0)
+    store = Store(opened.index, opened.blobs, ids, config.region, cpu, pause=pause)
     if opened.space is not None:
         store = evolve(store, admit_write=opened.space.admit_write)
         started.insert(0, opened.space)

@@ -15,7 +15,7 @@ DEFAULT_AGE = 7 * 24 * 60 * 60
 _AT_ONCE = 100
 
 
-async def abort_stale_uploads(store: Store, older_than: int = DEFAULT_AGE) -> int:
+async def abort_stale_uploads(store: Store, older_than: float = DEFAULT_AGE) -> int:
     """Abort every upload that was begun more than `older_than` seconds ago; 0 means never. A task for the sweeper.
 
     Returns:
@@ -24,7 +24,7 @@ async def abort_stale_uploads(store: Store, older_than: int = DEFAULT_AGE) -> in
     aborted = 0
     if older_than == 0:
         return aborted
-    before = store.ids.now() - older_than * 1000
+    before = store.ids.now() - int(older_than * 1000)
     while stale := await store.index.read(partial(stale_uploads, before=before, limit=_AT_ONCE)):
         for upload in stale:
             try:

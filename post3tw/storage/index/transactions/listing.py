@@ -120,17 +120,21 @@ async def _walk_groups(
     limit = min(room, _CHUNK)
     keys = await _heads(tx, relation, bucket_id, names, position.key, limit)
     for group, run in groupby(keys, names.group):
-        if group is None:
-            *_, last = run
-            rows = await relation.fetch(tx, bucket_id, position, last + b"\0", room - len(entries))
-            entries += rows
-            position = Position(last + b"\0") if len(entries) < room else relation.after(rows[-1])
-        else:
+        if group is not None:
             entries.append(group)
-            position = names.behind(group)
-        if len(entries) == room:
-            return Stretch(entries, position)
-    return Stretch(entries, position if len(keys) == limit else None)
+            if len(entries) == room:
+                return Stretch(entries, names.behind(group))
+        else:
+            first, *rest = run
+            start = position if first == position.key else Position(first)
+            end = (rest[-1] if rest else first) + b"\0"
+            rows = await relation.fetch(tx, bucket_id, start, end, room - len(entries))
+            entries += rows
+            if len(entries) == room:
+                return Stretch(entries, relation.after(rows[-1]))
+    if len(keys) < limit:
+        return Stretch(entries, None)
+    return Stretch(entries, names.behind(names.group(keys[-1]) or keys[-1]))
 
 
 _HEADS = """
