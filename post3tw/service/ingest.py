@@ -25,7 +25,6 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IProducer
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from post3tw.model.checksum import ChecksumAlgorithm
@@ -172,8 +171,7 @@ class _Intake:
             return
         if not self.draining:
             if self.writer is None or self.waiting_size >= FRAME or self.store.ids.now() >= self.renew_at:
-                self.drained = Deferred.fromCoroutine(self._drain(FRAME))
-                self.drained.addErrback(self._drain_failed)
+                self.drained = Deferred.fromCoroutine(self._drain_frames())
         elif self.waiting_size >= 2 * FRAME and self.producer is not None and not self.paused:
             self.paused = True
             self.producer.pauseProducing()
@@ -221,6 +219,13 @@ class _Intake:
             await self.writer.abandon()
 
     # -- frame by frame -----------------------------------------------------------------------------------------------
+
+    async def _drain_frames(self) -> None:
+        """Drain whole frames while the source delivers; what goes wrong stops the source."""
+        try:
+            await self._drain(FRAME)
+        except Exception as error:
+            self._fail(error)
 
     async def _drain(self, least: int) -> None:
         """Hash and place what waits, until less than `least` bytes are left."""
@@ -278,10 +283,6 @@ class _Intake:
         assert self.writer is not None
         self.crcs += frame_crcs(frame)
         await self.writer.write(frame)
-
-    def _drain_failed(self, failure: Failure) -> None:
-        assert failure.value is not None
-        self._fail(failure.value)
 
     def _fail(self, error: BaseException) -> None:
         """Stop taking anything; the first reason counts."""
