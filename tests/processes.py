@@ -118,7 +118,10 @@ def client(url: str, access_key: str = KEYS["POST3_ACCESS_KEY"], secret_key: str
     session = Session(access_key, secret_key, region_name="us-east-1")
     urllib3.disable_warnings(InsecureRequestWarning)  # the certificates of tests are signed by themselves
     return session.client(
-        "s3", endpoint_url=url, verify=False, config=ClientConfig(retries={"max_attempts": 0}, read_timeout=20)
+        "s3",
+        endpoint_url=url,
+        verify=False,
+        config=ClientConfig(retries={"max_attempts": 0}, read_timeout=20, signature_version="s3v4"),
     )
 
 
