@@ -24,15 +24,21 @@ COUNTERS: Mapping[str, str] = {
 """Numbers that only go up (and get `_total` at their end), with what they mean."""
 
 
+def _known(_instance: object, _attribute: object, sources: Mapping[str, object]) -> None:
+    unknown = sources.keys() - GAUGES.keys() - COUNTERS.keys()
+    if unknown:
+        raise ValueError(f"no metrics are called {sorted(unknown)}")
+
+
 @frozen(eq=False)
 class Readings(Collector):
     """A collector that asks.
 
     Attributes:
-        sources: name in GAUGES or COUNTERS to a function that gives the number.
+        sources: name in GAUGES or COUNTERS to a function that gives the number. Other names are a ValueError.
     """
 
-    sources: Mapping[str, Callable[[], float]] = field()
+    sources: Mapping[str, Callable[[], float]] = field(validator=_known)
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client.registry.Collector."""
