@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from post3tw.config import ConfigError
 from post3tw.tap import Options, makeService
-from tests.certificates import write_certificate
+from post3tw.testing.certificates import make_certificate
 from tests.processes import KEYS, POST3, TWISTD, ServerProcess, client, in_thread, refused, spawn, start_server
 
 
@@ -261,21 +261,19 @@ class SignalTests(TestCase):
 
     async def test_certificates(self) -> None:
         """SIGHUP reads certificates again, those of `ssl:` and those of `tls:`."""
-        pem, folder = self.directory / "server.pem", self.directory / "pems"
+        folder = self.directory / "pems"
         folder.mkdir()
-        write_certificate(pem, "first")
-        write_certificate(folder / "localhost.pem", "first")
+        made = make_certificate(folder, ("first", "localhost"))
         server = await start_server(
             self,
             *("--data-dir", str(self.data)),
-            *("--listen", f"ssl:0:interface=127.0.0.1:privateKey={pem}"),
+            *("--listen", f"ssl:0:interface=127.0.0.1:privateKey={made.private_key}:certKey={made.certificate}"),
             *("--listen", f"tls:{folder}:port=0:interface=127.0.0.1"),
         )
         urls = re.findall(r"^ +S3 +(https://\S+)", server.err, re.MULTILINE)
         self.assertEqual(len(urls), 2, server.err)
         self.assertEqual([await common_name(url) for url in urls], ["first", "first"])
-        write_certificate(pem, "second")
-        write_certificate(folder / "localhost.pem", "second")
+        make_certificate(folder, ("second", "localhost"))
         server.signal(SIGHUP)
         await until(lambda: server.out.count("Certificates read") == 2)
         self.assertEqual([await common_name(url) for url in urls], ["second", "second"])

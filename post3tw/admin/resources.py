@@ -12,14 +12,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from twisted.internet.address import UNIXAddress
 from twisted.web.iweb import IRequest
+from twisted.web.pages import notFound
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 
 class Page(Resource):
     """A page without children that answers GET and HEAD."""
-
-    isLeaf = True
 
     def render_GET(self, request: Any) -> bytes:
         """See IResource."""
@@ -32,6 +31,14 @@ class Page(Resource):
     def answer(self, request: Any) -> tuple[int, str, bytes]:
         """Status, content type and body."""
         raise NotImplementedError
+
+
+class Folder(Resource):
+    """Holds pages, and is none itself."""
+
+    def render(self, request: Any) -> Any:
+        """See IResource."""
+        return notFound().render(request)
 
 
 def _as_json(code: int, **members: str) -> tuple[int, str, bytes]:
@@ -120,7 +127,7 @@ class AdminSite(Site):
     def __init__(
         self, registry: CollectorRegistry, obstacle: Callable[[], str | None], token: str, reactor: Any
     ) -> None:
-        root, health = Resource(), Resource()
+        root, health = Folder(), Folder()
         health.putChild(b"live", Live())
         health.putChild(b"ready", Ready(obstacle))
         root.putChild(b"health", health)

@@ -72,7 +72,7 @@ class PageTests(TestCase):
             found, headers, _ = await self.get(path)
             self.assertEqual(found, status, path)
             self.assertIsNone(headers.getRawHeaders("server"))
-        response = await self.client.post(self.url + "/metrics", b"")
+        response = await self.client.post(self.url + "/metrics", data=b"")
         self.assertEqual(response.code, 405)
         await response.content()
 
