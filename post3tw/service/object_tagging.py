@@ -34,12 +34,14 @@ class ObjectTagging:
     async def get_object_tagging(
         self, caller: Caller, input: types.GetObjectTaggingInput
     ) -> types.GetObjectTaggingOutput:
-        """The tags of the current object, or of a version; an empty list when there are none."""
+        """The tags of the current object, or of a version, in the order of their keys."""
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         version: Version = await self.store.index.read(
             partial(require_object, bucket_id=bucket.id, key=key, version_id=check_version_id(input.version_id))
         )
-        return types.GetObjectTaggingOutput(version_id=_shown(version), tag_set=tag_list(version.description.tags))
+        return types.GetObjectTaggingOutput(
+            version_id=_shown(version), tag_set=tag_list(dict(sorted(version.description.tags.items())))
+        )
 
     @operation("s3:PutObjectTagging", honours=("version_id", "tagging", "content_md5", "checksum_algorithm"))
     async def put_object_tagging(

@@ -58,6 +58,11 @@ class TaggingTests(ObjectCase):
         head = await self.head("key")
         self.assertEqual((head.tag_count, head.etag), (None, put.etag))
 
+    async def test_order(self) -> None:
+        """Tags come in the order of their keys, however they were sent."""
+        await self.put("key", tagging="b=1&a&c=2")
+        self.assertEqual(list(await self.tags("key")), ["a", "b", "c"])
+
     async def test_of_versions(self) -> None:
         """Each version has tags of its own; the answer names the version."""
         await self.switch(ENABLED)
