@@ -144,8 +144,10 @@ class PieceSource:
         finally:
             if not isinstance(self._stopped, ClientGone):
                 consumer.unregisterProducer()
-            ahead.cancel()
-            await ahead.addErrback(lambda _: None)
+            ahead.addErrback(lambda _: None)
+            if not ahead.called:  # when it is, this may be running inside its callbacks, and must not wait for it
+                ahead.cancel()
+                await ahead
             await self._frames.aclose()
 
     def _read(self) -> Deferred[bytes | None]:
