@@ -77,7 +77,11 @@ def requested_completion(input: types.CompleteMultipartUploadInput) -> Completio
     listed = input.multipart_upload.parts if input.multipart_upload is not None else None
     if not listed or len(listed) > MAX_PARTS:
         raise MalformedXML()
-    parts = [_listed_part(part) for part in listed]
+    parts: list[ListedPart] = []
+    for part in map(_listed_part, listed):
+        if parts and parts[-1].number == part.number:
+            parts.pop()  # sent again, and both are listed: the last one counts
+        parts.append(part)
     return Completion(
         parts,
         multipart_etag(part.etag for part in parts),

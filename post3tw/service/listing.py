@@ -47,7 +47,7 @@ class Listing:
         next_marker = encode(_last_name(page).decode()) if page.truncated and names.delimiter else None
         return types.ListObjectsOutput(
             name=bucket.name,
-            prefix=encode(input.prefix or ""),
+            prefix=input.prefix or "",  # as it is: clients do not decode this one
             marker=encode(input.marker or ""),
             delimiter=encode(input.delimiter) if input.delimiter else None,
             max_keys=limit,
