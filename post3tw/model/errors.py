@@ -96,10 +96,6 @@ class InvalidBucketState(DomainError):
     """The request is not valid for the current state of the bucket."""
 
 
-class TooManyBuckets(DomainError):
-    """The caller has as many buckets as a caller may have."""
-
-
 class InvalidLocationConstraint(DomainError):
     """Details: location_constraint."""
 
@@ -158,10 +154,6 @@ class InvalidRange(DomainError):
     """The range starts past the end. Details: range_requested, actual_object_size."""
 
 
-class InvalidPartNumber(DomainError):
-    """partNumber of a GET or HEAD past the last part. Details: part_number_requested, actual_part_count."""
-
-
 class PreconditionFailed(DomainError):
     """A condition of the request does not hold. Details: condition (the header's name)."""
 
@@ -191,10 +183,6 @@ class InvalidStorageClass(DomainError):
 
 class InvalidTag(DomainError):
     """A tag key or value that S3 does not take. Details: tag_key, tag_value."""
-
-
-class BadTagCount(DomainError):
-    """Too many tags: S3 says BadRequest with "Object tags cannot be greater than 10"."""
 
 
 # -- multipart --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from post3tw.api.operations import OPERATIONS
+from post3tw.api.routes import NOT_ROUTED
 from post3tw.model.errors import DomainError
 from post3tw.s3.errors import S3ErrorCode, code_of
 from post3tw.wire.dates import http_date, http_date_of
@@ -26,10 +27,11 @@ _ELEMENTS = {"content_md5": "Content-MD5", "x_amz_expires": "X-Amz-Expires"}
 _AS_HEADERS = frozenset({"delete_marker", "last_modified"})
 """Details that are said in headers only."""
 
+_ROUTED = [operation for name, operation in OPERATIONS.items() if name not in NOT_ROUTED]
 _LEVELS = ("SERVICE", "BUCKET", "OBJECT")
 _ALLOWED = {
     **{
-        name: ", ".join(sorted({operation.method for operation in OPERATIONS.values() if operation.level == level}))
+        name: ", ".join(sorted({op.method for op in _ROUTED if op.level == level}))
         for level, name in enumerate(_LEVELS)
     },
     "DeleteMarker": "DELETE",
@@ -71,7 +73,7 @@ def error_document(
             elements[element_name(name)] = _text(value)
     elements.update(Resource=_text(resource), RequestId=request_id, HostId=host_id)
     body = "".join([f"<{name}>{escape(text)}</{name}>" for name, text in elements.items()])
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}</Error>'.encode()
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}</Error>'.encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=256)

@@ -35,7 +35,7 @@ class S3ErrorCode(Enum):
     BadDigest = 400, "The Content-MD5 you specified did not match what we received."
     """The body is not the one its digest or checksum promised."""
     BadRequest = 400, "The request could not be understood."
-    """Not HTTP as it should be, or too many tags."""
+    """Not HTTP as it should be."""
     BucketAlreadyExists = (
         409,
         "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
@@ -88,9 +88,7 @@ class S3ErrorCode(Enum):
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
         "entity tag may not match the part's entity tag.",
     )
-    """Completing an upload with a part that is not there."""
-    InvalidPartNumber = 416, "The requested partnumber is not satisfiable"
-    """A GET of a part past the last."""
+    """Completing an upload with a part that is not there, or a GET of one."""
     InvalidPartOrder = 400, "The list of parts was not in ascending order. Parts must be ordered by part number."
     """Completing an upload with parts out of order."""
     InvalidRange = 416, "The requested range is not satisfiable"
@@ -176,11 +174,6 @@ class S3ErrorCode(Enum):
     """A wrong secret, or something changed the request on its way."""
     SlowDown = 503, "Please reduce your request rate."
     """More requests or connections than we take."""
-    TooManyBuckets = 400, "You have attempted to create more buckets than allowed"
-    """More buckets than one user may have."""
-    XAmzContentChecksumMismatch = 400, "The provided 'x-amz-checksum' header does not match what was computed."
-    """A checksum other than Content-MD5 that does not match. AWS answers BadDigest for most; kept for readers of
-    logs."""
     XAmzContentSHA256Mismatch = 400, "The provided 'x-amz-content-sha256' header does not match what was computed."
     """The body is not the one that was signed."""
 
@@ -191,7 +184,6 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.AuthorizationQueryParametersError: S3ErrorCode.AuthorizationQueryParametersError,
     domain.BadDigest: S3ErrorCode.BadDigest,
     domain.BadRequest: S3ErrorCode.BadRequest,
-    domain.BadTagCount: S3ErrorCode.BadRequest,
     domain.BodyTooLarge: S3ErrorCode.MaxMessageLengthExceeded,
     domain.BucketAlreadyExists: S3ErrorCode.BucketAlreadyExists,
     domain.BucketAlreadyOwnedByYou: S3ErrorCode.BucketAlreadyOwnedByYou,
@@ -217,7 +209,6 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.InvalidLocationConstraint: S3ErrorCode.InvalidLocationConstraint,
     domain.InvalidObjectState: S3ErrorCode.InvalidObjectState,
     domain.InvalidPart: S3ErrorCode.InvalidPart,
-    domain.InvalidPartNumber: S3ErrorCode.InvalidPartNumber,
     domain.InvalidPartOrder: S3ErrorCode.InvalidPartOrder,
     domain.InvalidRange: S3ErrorCode.InvalidRange,
     domain.InvalidRequest: S3ErrorCode.InvalidRequest,
@@ -248,7 +239,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.ServiceUnavailable: S3ErrorCode.ServiceUnavailable,
     domain.SignatureDoesNotMatch: S3ErrorCode.SignatureDoesNotMatch,
     domain.SlowDown: S3ErrorCode.SlowDown,
-    domain.TooManyBuckets: S3ErrorCode.TooManyBuckets,
+    domain.StorageFailed: S3ErrorCode.InternalError,
     domain.UnsignedHeaders: S3ErrorCode.AccessDenied,
 }
 """Domain error to S3's; subclasses that are not in it are what their base is."""

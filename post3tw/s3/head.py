@@ -82,7 +82,7 @@ def _fields(block: bytes, max_fields: int) -> tuple[list[tuple[bytes, bytes]], d
         if _CONTROL.search(value) is not None:
             raise BadRequest("A header value has control characters.")
         fields.append((lower, value))
-        text = _text(value)
+        text = _text(name, value)
         if name in headers:
             repeated.add(name)
             text = f"{headers[name]},{text}"
@@ -93,10 +93,14 @@ def _fields(block: bytes, max_fields: int) -> tuple[list[tuple[bytes, bytes]], d
 _NONE: frozenset[str] = frozenset()
 
 
-def _text(value: bytes) -> str:
+def _text(name: str, value: bytes) -> str:
+    """A value that is not UTF-8 is taken for Latin-1. In user metadata its bytes become lone surrogates instead, so that
+    they can go back as they came; no other part of the server has to live with those."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
+        if name.startswith("x-amz-meta-"):
+            return value.decode("utf-8", "surrogateescape")
         return value.decode("latin-1")
 
 

@@ -159,7 +159,7 @@ class S3Request(http.Request):
     def _begin(self) -> None:
         self.started = True
         self._pending = None
-        self.first_byte = self.channel.site.seconds()
+        self.first_byte = self.channel.site.wall_time()
 
     def _finished(self) -> None:
         self.finished = 1
@@ -178,7 +178,7 @@ class S3Request(http.Request):
         if lines.count("\n") != count or lines.count("\r") != count or "\0" in lines:
             raise InvalidArgument("A response header value must not have control characters.")
         text = f"{_STATUS_LINES[status]}{channel.site.date()}\r\n{connection}{lines}{length}\r\n"
-        return text.encode("utf-8", "replace")
+        return text.encode("utf-8", "surrogateescape")
 
     # -- the connection
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Protocol
 
 from post3tw.model.conditions import ReadConditions, WriteConditions
-from post3tw.model.errors import NotImplementedHere
 from post3tw.wire.dates import to_millis
 
 READ_MEMBERS = ("if_match", "if_none_match", "if_modified_since", "if_unmodified_since")
@@ -53,17 +52,9 @@ def read_conditions(input: ConditionalRead) -> ReadConditions:
 
 
 def write_conditions(input: ConditionalWrite) -> WriteConditions:
-    """The conditions of a write on the object it would replace.
-
-    Raises:
-        NotImplementedHere: If-None-Match with anything but `*`, which S3 does not take on writes.
-    """
+    """The conditions of a write on the object it would replace."""
     if input.if_match is None and input.if_none_match is None:
         return NO_WRITE_CONDITIONS
-    if input.if_none_match is not None and input.if_none_match.strip() != "*":
-        raise NotImplementedHere(
-            "A header you provided implies functionality that is not implemented", header="If-None-Match"
-        )
     return WriteConditions(input.if_match, input.if_none_match)
 
 

@@ -97,7 +97,7 @@ def metadata_of(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     """
     if not metadata:
         return {}
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    size = sum(len(name.encode()) + len(value.encode("utf-8", "surrogateescape")) for name, value in metadata.items())
     if size > MAX_METADATA:
         raise MetadataTooLarge(size=size, max_size_allowed=MAX_METADATA)
     return {name.lower(): value for name, value in metadata.items()}

@@ -64,9 +64,8 @@ class Announcement:
             trailers: what came behind the body.
 
         Raises:
-            BadDigest: it is another one.
+            BadDigest: it is another one, or the trailer is no checksum of that algorithm.
             MalformedTrailer: the announced trailer did not come.
-            InvalidRequest: the trailer is not base64 of as many bytes as the algorithm makes.
         """
         calculated, expected = digests[self.algorithm], self.expected
         if self.trailer is not None:
@@ -93,7 +92,8 @@ def announced(
         default: what to compute when the client announces nothing.
 
     Raises:
-        InvalidRequest: more than one, malformed, or not the one x-amz-sdk-checksum-algorithm names.
+        InvalidRequest: more than one, or not the one x-amz-sdk-checksum-algorithm names.
+        BadDigest: a header that is no checksum of its algorithm.
     """
     found: Announcement | None = None
     for algorithm, member in _IN_HEADER:

@@ -39,9 +39,7 @@ class ObjectTagging:
         version: Version = await self.store.index.read(
             partial(require_object, bucket_id=bucket.id, key=key, version_id=check_version_id(input.version_id))
         )
-        return types.GetObjectTaggingOutput(
-            version_id=_shown(version), tag_set=tag_list(dict(sorted(version.description.tags.items())))
-        )
+        return types.GetObjectTaggingOutput(version_id=_shown(version), tag_set=tag_list(version.description.tags))
 
     @operation("s3:PutObjectTagging", honours=("version_id", "tagging", "content_md5", "checksum_algorithm"))
     async def put_object_tagging(

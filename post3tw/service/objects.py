@@ -130,7 +130,7 @@ class Objects:
 
         Raises:
             NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker), NotModified, PreconditionFailed, InvalidRange,
-            InvalidPartNumber, CorruptedData, …
+            InvalidPart, CorruptedData, …
         """
         bucket = admitted_bucket(caller)
         selection = await self._select(bucket, input, with_body=True)

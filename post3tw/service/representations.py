@@ -13,7 +13,7 @@ from attrs import frozen
 
 from post3tw.api import types
 from post3tw.model.bucket import Bucket, Versioning
-from post3tw.model.errors import InvalidArgument, InvalidPartNumber, InvalidRequest, NotModified, OperationAborted
+from post3tw.model.errors import InvalidArgument, InvalidPart, InvalidRequest, NotModified, OperationAborted
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Version
 from post3tw.service.conditions import read_conditions
@@ -61,7 +61,7 @@ def select(version: Version, part: Part | None, input: ReadInput) -> Selection:
 
     Raises:
         NotModified, PreconditionFailed: they do not hold.
-        InvalidRange, InvalidPartNumber: there are no such bytes.
+        InvalidRange, InvalidPart: there are no such bytes.
         InvalidRequest, InvalidArgument: the request makes no sense.
     """
     try:
@@ -91,7 +91,7 @@ def _selected_part(version: Version, part: Part | None, input: ReadInput) -> Sel
     if part is not None:
         return Selection(version, part.offset, part.size, True, part)
     if version.part_count is not None or number != 1:
-        raise InvalidPartNumber(part_number_requested=number, actual_part_count=version.part_count or 1)
+        raise InvalidPart(part_number=number)
     return Selection(version, 0, version.size, version.size > 0)
 
 

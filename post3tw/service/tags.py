@@ -84,5 +84,5 @@ def tags_of_header(header: str) -> dict[str, str]:
 
 
 def tag_list(tags: Mapping[str, str]) -> list[types.Tag]:
-    """Tags as documents show them."""
-    return [types.Tag(key=key, value=value) for key, value in tags.items()]
+    """Tags as documents show them, in the order of their keys."""
+    return [types.Tag(key=key, value=value) for key, value in sorted(tags.items())]

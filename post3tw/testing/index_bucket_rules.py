@@ -9,7 +9,6 @@ from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, B
 from post3tw.model.version import Placement
 from post3tw.storage.index.transactions.blobs import begin_blob
 from post3tw.storage.index.transactions.buckets import (
-    bucket_count,
     create_bucket,
     delete_bucket,
     find_bucket,
@@ -76,14 +75,6 @@ class BucketRules(IndexFixture):
         index = await self.with_bucket()
         self.assertEqual(await index.read(lambda tx: require_bucket(tx, 1)), bucket())
         await self.raises(NoSuchBucket, index.read(lambda tx: require_bucket(tx, 2)))
-
-    async def test_count(self) -> None:
-        """An owner's buckets are counted over all tenants, and nobody else's."""
-        index = await self.with_bucket()
-        await self.do(index, create_bucket, bucket(2, tenant="tenant"))
-        await self.do(index, create_bucket, bucket(3, owner_id="somebody"))
-        self.assertEqual(await index.read(lambda tx: bucket_count(tx, bucket().owner_id)), 2)
-        self.assertEqual(await index.read(lambda tx: bucket_count(tx, "nobody")), 0)
 
     # -- list ----------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from awscrt.checksums import combine_crc32, combine_crc32c, combine_crc64nvme, crc32c, crc64nvme
 
 from post3tw.model.checksum import ChecksumAlgorithm
-from post3tw.model.errors import InvalidRequest
+from post3tw.model.errors import BadDigest
 
 Buffer = bytes | bytearray | memoryview
 
@@ -94,14 +94,14 @@ def decode(algorithm: ChecksumAlgorithm, text: str) -> bytes:
     """The digest that a client sent.
 
     Raises:
-        InvalidRequest: not the base64 of as many bytes as the algorithm has.
+        BadDigest: not the base64 of as many bytes as the algorithm has.
     """
     try:
         digest = b64decode(text, validate=True)
     except ValueError:
         digest = b""
     if len(digest) != SIZE[algorithm] or encode(digest) != text:
-        raise InvalidRequest(f"Value for {HEADER[algorithm]} header is invalid.")
+        raise BadDigest(f"Value for {HEADER[algorithm]} header is invalid.")
     return digest
 
 

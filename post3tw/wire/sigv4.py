@@ -187,11 +187,11 @@ def _unsupported(algorithm: bytes, value: bytes) -> DomainError:
 def _expires(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         negative = text[:1] == "-" and text[1:].isascii() and text[1:].isdigit()
-        raise AuthorizationQueryParametersError(
-            "X-Amz-Expires must be non-negative" if negative else "X-Amz-Expires should be a number"
-        )
+        if not negative:
+            raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
+        raise AccessDenied("X-Amz-Expires must be non-negative")
     if len(text) > 10 or not 1 <= int(text) <= MAX_EXPIRES:
-        raise AuthorizationQueryParametersError(f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds, a week")
+        raise AccessDenied(f"X-Amz-Expires must be between 1 and {MAX_EXPIRES} seconds, a week")
     return int(text)
 
 

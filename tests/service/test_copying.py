@@ -115,7 +115,6 @@ class CopyTests(ObjectCase):
             (InvalidStorageClass, {"storage_class": "COLD"}),
             (InvalidTag, {"tagging_directive": "REPLACE", "tagging": "a=1&a=2"}),
             (InvalidRequest, {"checksum_algorithm": "MD6"}),
-            (NotImplementedHere, {"if_none_match": '"etag"'}),
         ):
             given: dict[str, Any] = members
             await self.fails(error, self.copy("key", "copy", **given))

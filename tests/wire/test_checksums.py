@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.checksum import ChecksumAlgorithm
-from post3tw.model.errors import InvalidRequest
+from post3tw.model.errors import BadDigest
 from post3tw.wire.checksums import FRAME, HEADER, SIZE, combine, composite, decode, encode, frame_crcs, new
 
 CRCS = (ChecksumAlgorithm.CRC32, ChecksumAlgorithm.CRC32C, ChecksumAlgorithm.CRC64NVME)
@@ -103,7 +103,7 @@ class TextTests(SynchronousTestCase):
             "\xe9AAAAA==",
             b64encode(b"12345").decode(),
         ):
-            error = self.assertRaises(InvalidRequest, decode, ChecksumAlgorithm.CRC32, text)
+            error = self.assertRaises(BadDigest, decode, ChecksumAlgorithm.CRC32, text)
             self.assertEqual(error.message, "Value for x-amz-checksum-crc32 header is invalid.")
 
 

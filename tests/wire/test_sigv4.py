@@ -298,8 +298,11 @@ class ParsePresignedTests(SynchronousTestCase):
         """SIG-7: expiry is a plain number of 1 to 604800 seconds."""
         self.assertEqual(self.parse(Expires="1").expires, 1)
         self.assertEqual(self.parse(Expires="604800").expires, 604800)
-        for value in ("-1", "0", "604801", "1e9", "", "+60", " 60", "60 ", "6_0", "0x3c", "\u0666\u0660", "9" * 5000):
+        for value in ("1e9", "", "+60", " 60", "60 ", "6_0", "0x3c", "\u0666\u0660"):
             error = self.assertRaises(AuthorizationQueryParametersError, self.parse, Expires=value)
+            self.assertIn("X-Amz-Expires", error.message)
+        for value in ("-1", "0", "604801", "9" * 5000):
+            error = self.assertRaises(AccessDenied, self.parse, Expires=value)
             self.assertIn("X-Amz-Expires", error.message)
 
     def test_missing(self) -> None:

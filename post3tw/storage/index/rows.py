@@ -30,7 +30,7 @@ Row = Sequence[Any]
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 _NO_RETENTION = Retention()
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def mapping_to_text(mapping: Mapping[str, str]) -> str | None:

@@ -102,12 +102,6 @@ async def list_buckets(
     return [bucket_from_row(row) for row in await tx.all(sql, *parameters, limit)]
 
 
-async def bucket_count(tx: ITransaction, owner_id: str) -> int:
-    """How many buckets an owner has, in all tenants."""
-    row = await tx.one("SELECT COUNT(*) FROM buckets WHERE owner_id = ?", owner_id)
-    return row[0] if row is not None else 0
-
-
 async def set_versioning(tx: ITransaction, bucket_id: int, versioning: Versioning) -> None:
     """Set a bucket's versioning state. Which changes S3 allows is the caller's to decide.
 
