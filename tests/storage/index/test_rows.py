@@ -174,7 +174,7 @@ class RowTests(SynchronousTestCase):
 
     def test_columns(self) -> None:
         """Mappings are compact JSON or NULL, checksums three words."""
-        self.assertEqual(rows.mapping_to_text({"a": "é", "b": '"'}), '{"a":"é","b":"\\""}')
+        self.assertEqual(rows.mapping_to_text({"a": "é", "b": '"'}), '{"a":"\\u00e9","b":"\\""}')
         self.assertIsNone(rows.mapping_to_text({}))
         checksum = Checksum(ChecksumAlgorithm.SHA256, "AAAA-2", ChecksumType.COMPOSITE)
         self.assertEqual(rows.checksum_to_text(checksum), "SHA256 COMPOSITE AAAA-2")
