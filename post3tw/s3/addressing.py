@@ -6,6 +6,7 @@ keys are opaque, and `..`, `//` and `%2F` in them mean nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -87,7 +88,20 @@ class Addressing:
                     raise InvalidURI(uri=head.target.decode("ascii", "backslashreplace"))
                 return Address(None, None, path, query, parameters, arguments)
             bucket = decode_path(name)
-        return Address(bucket, decode_path(key) if key else None, path, query, parameters, arguments)
+        return Address(bucket, _key(key) if key else None, path, query, parameters, arguments)
+
+
+_C1_CONTROLS = re.compile("[\x80-\x9f]")
+
+
+def _key(path: bytes) -> str:
+    """The key in a path. The control characters U+0080 to U+009F are refused, as AWS does: what looks like them is text in
+    another encoding."""
+    key = decode_path(path)
+    if not path.isascii() or b"%" in path:
+        if _C1_CONTROLS.search(key) is not None:
+            raise InvalidURI(uri=path.decode("ascii", "backslashreplace"))
+    return key
 
 
 def _host_name(host: str) -> str:

@@ -57,12 +57,13 @@ def request_body(exchange: IExchange, payload: Payload) -> RawBody | ChunkedBody
 
 
 def require_length(exchange: IExchange, payload: Payload) -> None:
-    """Refuse a body that does not say how long it is; one that streams must.
+    """Refuse a streaming request that does not say how its body ends.
 
     Raises:
-        MissingContentLength: neither Content-Length nor x-amz-decoded-content-length.
+        MissingContentLength: neither Content-Length nor chunks.
     """
-    if not payload.chunked and "content-length" not in exchange.head.headers:
+    head = exchange.head
+    if not payload.chunked and head.content_length is not None and "content-length" not in head.headers:
         raise MissingContentLength()
 
 

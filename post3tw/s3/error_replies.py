@@ -92,8 +92,8 @@ def _text(value: object) -> str:
 
 def _headers(code: S3ErrorCode, details: Mapping[str, object]) -> list[tuple[str, str]]:
     headers: list[tuple[str, str]] = []
-    if details.get("delete_marker"):
-        headers.append(("x-amz-delete-marker", "true"))
+    if details.get("delete_marker") or code is S3ErrorCode.NoSuchKey:
+        headers.append(("x-amz-delete-marker", "true" if details.get("delete_marker") else "false"))
     if details.get("version_id") is not None and ("delete_marker" in details or code is S3ErrorCode.NotModified):
         headers.append(("x-amz-version-id", _header(details["version_id"])))
     if details.get("last_modified") is not None:
