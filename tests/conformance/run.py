@@ -59,7 +59,6 @@ def write_configuration(path: Path, host: str, port: int) -> None:
     for section, (access, secret, user, name, tenant) in USERS.items():
         lines = [f"[{section}]", f"access_key = {access}", f"secret_key = {secret}", f"user_id = {user}"]
         lines += [f"display_name = {name}", f"email = {section.replace(' ', '.')}@example.com"]
-        lines += ["api_name = us-east-1"] if section == "s3 main" else []
         parts.append("\n".join(lines + ([f"tenant = {tenant}"] if tenant else [])))
     path.write_text("\n\n".join(parts) + "\n")
 
