@@ -1,0 +1,68 @@
+"""Headers, metadata, tags and storage class, from inputs to Descriptions."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from post3tw.api import types
+from post3tw.model.errors import InvalidStorageClass, InvalidTag, MetadataTooLarge
+from post3tw.model.version import Description
+from post3tw.service.descriptions import description_of
+
+
+class DescriptionTests(SynchronousTestCase):
+    """description_of."""
+
+    def test_nothing(self) -> None:
+        """Who says nothing, or sends empty headers, describes nothing."""
+        self.assertEqual(description_of(types.PutObjectInput()), Description())
+        empty = types.PutObjectInput(content_type="", cache_control="", metadata={}, tagging="", storage_class="")
+        self.assertEqual(description_of(empty), Description())
+
+    def test_everything(self) -> None:
+        """Each member arrives in its place."""
+        input = types.CreateMultipartUploadInput(
+            cache_control="c",
+            content_disposition="d",
+            content_encoding="e",
+            content_language="l",
+            content_type="t",
+            expires="x",
+            metadata={"Name": "Value"},
+            storage_class="GLACIER",
+            tagging="a=1&b=2",
+        )
+        headers = {
+            "cache-control": "c",
+            "content-disposition": "d",
+            "content-encoding": "e",
+            "content-language": "l",
+            "content-type": "t",
+            "expires": "x",
+        }
+        expected = Description(headers, {"name": "Value"}, {"a": "1", "b": "2"}, "GLACIER")
+        self.assertEqual(description_of(input), expected)
+
+    def test_transfer_coding(self) -> None:
+        """aws-chunked was only the coding of the transfer."""
+        for sent, kept in (
+            ("aws-chunked", None),
+            ("aws-chunked, aws-chunked", None),
+            ("gzip, aws-chunked", "gzip"),
+            ("aws-chunked,gzip", "gzip"),
+            ("deflate, gzip", "deflate, gzip"),
+        ):
+            description = description_of(types.PutObjectInput(content_encoding=sent))
+            self.assertEqual(description.headers.get("content-encoding"), kept)
+
+    def test_metadata_limit(self) -> None:
+        """Names and values have 2048 bytes of UTF-8 together."""
+        description_of(types.PutObjectInput(metadata={"ab": "é" * 1023}))
+        input = types.PutObjectInput(metadata={"abc": "é" * 1023})
+        error = self.assertRaises(MetadataTooLarge, description_of, input)
+        self.assertEqual(error.details, {"size": 2049, "max_size_allowed": 2048})
+
+    def test_bad_values(self) -> None:
+        """A storage class that S3 does not have, and tags that it does not take."""
+        self.assertRaises(InvalidStorageClass, description_of, types.PutObjectInput(storage_class="COLD"))
+        self.assertRaises(InvalidTag, description_of, types.PutObjectInput(tagging="=1"))
