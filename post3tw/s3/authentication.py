@@ -213,7 +213,7 @@ def hoisted_headers(
     return merged, {name: value for name, value in arguments.items() if name not in hoisted}
 
 
-_OF_SIGNATURES = frozenset(
+_AUTHENTICATING = frozenset(
     f"x-amz-{name}"
     for name in (
         "algorithm",
@@ -231,7 +231,7 @@ _OF_SIGNATURES = frozenset(
 def _is_hoisted(name: str) -> bool:
     return (
         name.startswith("x-amz-")
-        and name not in _OF_SIGNATURES
+        and name not in _AUTHENTICATING
         and not name.startswith(("x-amz-checksum-", "x-amz-sdk-"))
     )
 

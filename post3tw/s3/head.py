@@ -94,8 +94,8 @@ _NONE: frozenset[str] = frozenset()
 
 
 def _text(name: str, value: bytes) -> str:
-    """A value that is not UTF-8 is taken for Latin-1. In user metadata its bytes become lone surrogates instead, so that
-    they can go back as they came; no other part of the server has to live with those."""
+    """A value that is not UTF-8 is taken for Latin-1. In user metadata its bytes become lone surrogates instead, so
+    that they can go back as they came; no other part of the server has to live with those."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

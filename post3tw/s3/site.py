@@ -96,7 +96,8 @@ class S3Site(Site):
 
     Attributes:
         limits: see there.
-        clock: for all timeouts.
+        clock: for all timeouts; `seconds` is what it says.
+        wall_time: seconds since the epoch.
         draining: whether the server is about to stop.
         pipeline: what serves the requests.
     """
@@ -109,11 +110,12 @@ class S3Site(Site):
         self.limits = limits
         self.clock = clock
         self.seconds = clock.seconds
+        self.wall_time = pipeline.ids.seconds
         self.draining = False
         self._channels: set[S3Channel] = set()
         self._sweep: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
-        self._date = (0, "")
+        self._date = (-1, "")
 
     @property
     def connections(self) -> int:
@@ -127,7 +129,7 @@ class S3Site(Site):
 
     def date(self) -> str:
         """The Date header's value, made once a second."""
-        second = int(self.seconds())
+        second = int(self.wall_time())
         if self._date[0] != second:
             self._date = (second, http_date(second * 1000))
         return self._date[1]

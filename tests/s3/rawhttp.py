@@ -27,10 +27,10 @@ class Reply:
 
 
 class RawClient(Protocol):
-    """One connection. `received` is everything that came and was not yet read as a reply."""
+    """One connection. `received` is what came and was not yet read as a reply."""
 
     def __init__(self) -> None:
-        self.received = b""
+        self.received = bytearray()
         self.closed: Failure | None = None
         self.paused = False
         self._waiting: list[Deferred[None]] = []
@@ -52,7 +52,7 @@ class RawClient(Protocol):
     def unsent(self) -> int:
         """How many bytes the operating system did not take yet."""
         transport: Any = self.transport
-        return len(transport.dataBuffer) - transport.offset + int(transport._tempDataLen)
+        return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
 
     async def _change(self) -> None:
         waiting: Deferred[None] = Deferred()
@@ -78,8 +78,8 @@ class RawClient(Protocol):
             if self.closed is not None:
                 raise ConnectionError(f"closed with {self.received!r}")
             await self._change()
-        head, _, self.received = self.received.partition(b"\r\n\r\n")
-        line, *fields = head.decode("utf-8").split("\r\n")
+        end = self.received.index(b"\r\n\r\n")
+        line, *fields = self._take(end + 4)[:end].decode("utf-8").split("\r\n")
         status = int(line.split(" ")[1])
         headers = {name.lower(): value for name, _, value in (text.partition(": ") for text in fields)}
         length = int(headers.get("content-length", "0"))
@@ -89,14 +89,18 @@ class RawClient(Protocol):
             if self.closed is not None:
                 raise ConnectionError(f"closed {length - len(self.received)} bytes too early")
             await self._change()
-        body, self.received = self.received[:length], self.received[length:]
-        return Reply(status, headers, body)
+        return Reply(status, headers, self._take(length))
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self.received[:count])
+        del self.received[:count]
+        return taken
 
     async def until_closed(self) -> bytes:
         """What comes until the server closes, apart from what was read as replies."""
         while self.closed is None:
             await self._change()
-        return self.received
+        return bytes(self.received)
 
     async def close(self) -> None:
         """Close, and wait until it is."""

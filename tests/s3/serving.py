@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.model.ids import IdSource
 from post3tw.s3.record import RequestRecord
-from post3tw.s3.site import S3Site, make_site
+from post3tw.s3.site import make_site
 from post3tw.wire.signer import Signer
 from tests.s3.doubles import MemoryService, Users
 from tests.s3.rawhttp import RawClient, Reply, connect
@@ -58,23 +58,26 @@ class ServingTestCase(TestCase):
     """
 
     timeout = 20
-    options: ClassVar[dict[str, Any]] = {}
 
     def setUp(self) -> None:
         from twisted.internet import reactor
 
-        self.reactor: Any = reactor
+        self.reactor = cast(Any, reactor)
         self.clock = Clock()
         self.service = MemoryService()
         self.records = Records()
         self.clients: list[RawClient] = []
         self.signer = Signer("ALICEKEY", "alice-secret")
         self.ids = IdSource(lambda: NOW + self.clock.seconds())
-        self.site: S3Site = make_site(
-            self.service, Users(), clock=self.clock, ids=self.ids, observers=[self.records], **self.options
+        self.site = make_site(
+            self.service, Users(), clock=self.clock, ids=self.ids, observers=[self.records], **self.options()
         )
-        self.port: Any = self.reactor.listenTCP(0, self.site, interface="127.0.0.1")
+        self.port = self.reactor.listenTCP(0, self.site, interface="127.0.0.1")
         self.addCleanup(self._stop)
+
+    def options(self) -> dict[str, Any]:
+        """What the site is made with, beside the usual."""
+        return {}
 
     async def _stop(self) -> None:
         await self.port.stopListening()
