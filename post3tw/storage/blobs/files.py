@@ -95,16 +95,14 @@ class FileBlobs:
         name = blob_id.hex()
         return os.path.join(self.directory, name[-4:-2], name[-2:], name)
 
-    def prepare_directory(self, path: str) -> None:
-        """Make sure that the directory of a blob's path exists, durably. Runs in a thread."""
-        directory = os.path.dirname(path)
-        if directory in self._ready:
+    def prepare_directory(self, directory: str) -> None:
+        """Make sure that a directory, and those between it and ours, exist, durably. Runs in a thread."""
+        if directory == self.directory or directory in self._ready:
             return
         parent = os.path.dirname(directory)
-        self.files.make_directory(parent)
+        self.prepare_directory(parent)
         self.files.make_directory(directory)
         if self.durable:
-            self.files.sync_directory(self.directory)
             self.files.sync_directory(parent)
         self._ready.add(directory)
 
@@ -183,16 +181,16 @@ class FileWriter:
 
     def complete(self) -> None:
         """Sync, close, rename, sync the directory."""
-        store = self._store
+        store, directory = self._store, os.path.dirname(self._path)
         with self._lock:
             file = self._take()
             if store.durable:
                 file.sync()
             file.close()
-            store.prepare_directory(self._path)
+            store.prepare_directory(directory)
             store.files.rename(self._temporary, self._path)
             if store.durable:
-                store.files.sync_directory(os.path.dirname(self._path))
+                store.files.sync_directory(directory)
 
     def discard(self) -> None:
         """Close and remove the file wherever it is by now."""

@@ -130,8 +130,8 @@ class FilesOnDiskTests(TestCase):
             [
                 ("fdatasync", temporary),
                 ("mkdir", f"{blobs}/0e"),
-                ("mkdir", f"{blobs}/0e/0f"),
                 ("fsync", blobs),
+                ("mkdir", f"{blobs}/0e/0f"),
                 ("fsync", f"{blobs}/0e"),
                 ("rename", temporary),
                 ("fsync", f"{blobs}/0e/0f"),
@@ -146,6 +146,8 @@ class FilesOnDiskTests(TestCase):
         await self.put(store, b"another " + ONE[8:])
         self.assertEqual(self.files.called("mkdir"), [])
         self.assertEqual(self.files.called("fsync"), [f"{store.directory}/0e/0f"])
+        await self.put(store, ONE[:15] + b"\xff")
+        self.assertEqual(self.files.called("mkdir"), [f"{store.directory}/0e/ff"])
 
     async def test_old_directories_are_synced_again(self) -> None:
         """A directory that an earlier process made may not be durable yet, so its name is synced at first use."""
