@@ -217,7 +217,8 @@ class Copying:
             NotImplementedHere, NoSuchKey, PreconditionFailed.
         """
         bucket, ids = admitted_bucket(caller), self.store.ids
-        source = key_bytes(decode_path((input.rename_source or "").removeprefix("/").encode("utf-8", "surrogateescape")))
+        named = (input.rename_source or "").removeprefix("/")
+        source = key_bytes(decode_path(named.encode("utf-8", "surrogateescape")))
         target = key_bytes(input.key)
         await self.store.index.run(
             partial(

@@ -11,6 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.api import types
 from post3tw.model.bucket import Bucket, Versioning
+from post3tw.model.checksum import Checksum, ChecksumAlgorithm, ChecksumType
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.identity import Identity
 from post3tw.model.version import Part, Version
@@ -22,6 +23,7 @@ from post3tw.service.objects import Objects
 from post3tw.storage.index.transactions.blobs import place
 from post3tw.storage.index.transactions.objects import put_version
 from post3tw.storage.index.transactions.parts import insert_part
+from post3tw.wire.checksums import encode
 from tests.service.stores import (
     OWNER,
     BytesBody,
@@ -32,6 +34,7 @@ from tests.service.stores import (
     switch_versioning,
 )
 
+CRC32 = ChecksumAlgorithm.CRC32
 NEVER, ENABLED, SUSPENDED = Versioning.NEVER, Versioning.ENABLED, Versioning.SUSPENDED
 MIB = 1 << 20
 START = 1_700_000_000
@@ -117,8 +120,11 @@ class ObjectCase(TestCase):
         """An object as a multipart upload leaves it, whatever the size of its parts."""
         owner, offset, now = self.store.ids.object_id(), 0, self.store.ids.now()
         for number, data in parts.items():
-            stored = await ingest(self.store, BytesBody(data), (), max_size=1 << 40, inline_max=64)
-            part = Part(number, self.store.ids.object_id(), offset, len(data), stored.md5.hex(), now, stored.placement)
+            stored = await ingest(self.store, BytesBody(data), (CRC32,), max_size=1 << 40, inline_max=64)
+            checksum = Checksum(CRC32, encode(stored.digests[CRC32]))
+            part = Part(
+                number, self.store.ids.object_id(), offset, len(data), stored.md5.hex(), now, stored.placement, checksum
+            )
 
             async def keep(tx: Any, part: Part = part, bytes_: bytes | None = stored.data) -> None:
                 await place(tx, part.id, part.placement, bytes_)
@@ -126,7 +132,18 @@ class ObjectCase(TestCase):
 
             await self.store.index.run(keep)
             offset += len(data)
-        version = Version(owner, 0, False, False, now, offset, etag, OWNER.owner, placement=None, part_count=len(parts))
+        version = Version(
+            owner,
+            0,
+            False,
+            False,
+            now,
+            offset,
+            etag,
+            OWNER.owner,
+            checksum=Checksum(CRC32, f"AAAAAA==-{len(parts)}", ChecksumType.COMPOSITE),
+            part_count=len(parts),
+        )
         key_bytes = key.encode()
         written: Version = await self.store.index.run(
             lambda tx: put_version(tx, self.bucket.id, key_bytes, version, None, WriteConditions(), now=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -151,3 +152,9 @@ async def read_body(body: bytes | IByteSource) -> bytes:
     collector = Collector()
     await body.deliver_to(collector)
     return bytes(collector.data)
+
+
+def pattern(size: int) -> bytes:
+    """Bytes that are different everywhere."""
+    block = hashlib.sha512(b"pattern").digest()
+    return b"".join(i.to_bytes(8, "big") + block[:56] for i in range(size // 64 + 1))[:size]

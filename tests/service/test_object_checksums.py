@@ -124,6 +124,17 @@ class PutTests(ObjectCase):
         await self.put("key", DATA)
         self.assertIsNone((await self.get("key", checksum_mode="ENABLED", range="bytes=0-3")).checksum_type)
 
+    async def test_of_parts(self) -> None:
+        """With a part by number comes the checksum of that part, said to be of the object's type; not with a range."""
+        await self.put_parts("key", {1: DATA, 2: OTHER})
+        for number, data in ((1, DATA), (2, OTHER)):
+            head = await self.head("key", part_number=number, checksum_mode="ENABLED")
+            self.assertEqual(head.checksum_crc32, checksum(ChecksumAlgorithm.CRC32, data))
+            self.assertEqual(head.checksum_type, "COMPOSITE")
+        whole = await self.get("key", checksum_mode="ENABLED")
+        self.assertEqual((whole.checksum_crc32, whole.checksum_type), ("AAAAAA==-2", "COMPOSITE"))
+        self.assertIsNone((await self.get("key", checksum_mode="ENABLED", range="bytes=0-3")).checksum_crc32)
+
     async def test_of_a_blob(self) -> None:
         """A body of several frames has the checksum of all of it."""
         data = DATA * 150_000

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from post3tw.api import types
-from post3tw.model.errors import InvalidArgument, MalformedXML, NoSuchKey, PreconditionFailed
+from post3tw.model.errors import InvalidArgument, MalformedXML, NoSuchBucket, NoSuchKey, PreconditionFailed
 from post3tw.model.version import version_token
+from post3tw.storage.index.transactions.buckets import delete_bucket
 from tests.service.object_case import ENABLED, START, SUSPENDED, ObjectCase
 from tests.service.stores import admitted
 
@@ -174,3 +175,9 @@ class DeleteObjectsTests(ObjectCase):
         output = await self.delete_all("a", "b")
         self.assertEqual(self.errors(output), [("a", "AccessDenied")])
         self.assertEqual(self.deleted(output), ["b"])
+
+    async def test_what_is_not_about_one_entry(self) -> None:
+        """An error of the whole request is not hidden in an entry."""
+        bucket_id = self.bucket.id
+        await self.store.index.run(lambda tx: delete_bucket(tx, bucket_id, 0))
+        await self.fails(NoSuchBucket, self.delete_all("a", "b"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from datetime import UTC, datetime
-from typing import Any
 
 from twisted.internet.defer import DeferredList, ensureDeferred
 
+from post3tw.api import types
 from post3tw.model.errors import (
     BadDigest,
     ContentSHA256Mismatch,
@@ -16,9 +16,6 @@ from post3tw.model.errors import (
     EntityTooLarge,
     InvalidArgument,
     InvalidDigest,
-    InvalidPart,
-    InvalidRange,
-    InvalidRequest,
     InvalidStorageClass,
     InvalidTag,
     KeyTooLong,
@@ -26,23 +23,16 @@ from post3tw.model.errors import (
     NoSuchBucket,
     NoSuchKey,
     NoSuchVersion,
-    NotModified,
     PreconditionFailed,
 )
+from post3tw.model.identity import Identity
 from post3tw.model.version import version_token
 from post3tw.service.objects import MAX_PUT
 from post3tw.storage.index.transactions.buckets import delete_bucket
 from tests.service.object_case import ENABLED, MIB, START, SUSPENDED, ObjectCase
-from tests.service.stores import BytesBody
+from tests.service.stores import BytesBody, admitted, pattern
 
 HALF_PAST = datetime.fromtimestamp(START, UTC)
-EARLIER = datetime.fromtimestamp(START - 1, UTC)
-
-
-def pattern(size: int) -> bytes:
-    """Bytes that are different everywhere."""
-    block = hashlib.sha512(b"pattern").digest()
-    return b"".join(i.to_bytes(8, "big") + block[:56] for i in range(size // 64 + 1))[:size]
 
 
 class RoundTripTests(ObjectCase):
@@ -130,6 +120,13 @@ class RoundTripTests(ObjectCase):
             got = await self.get("key")
             self.assertTrue(got.body == data)
             self.assertEqual(got.metadata, {"size": str(len(data))})
+
+    async def test_owner(self) -> None:
+        """An object belongs to who wrote it; what nobody wrote belongs to the owner of the bucket."""
+        for identity, owner in ((Identity("bob", "Bob", "BOBKEY"), "bob"), (None, "ada")):
+            caller = admitted("PutObject", self.bucket, identity=identity)
+            await self.objects.put_object(caller, types.PutObjectInput(key="key"), BytesBody())
+            self.assertEqual(await self.rows("SELECT owner_id FROM current"), [(owner,)])
 
     async def test_bucket_deleted_meanwhile(self) -> None:
         """The bucket is looked at again when the object is made."""
@@ -234,153 +231,3 @@ class VersionTests(ObjectCase):
         await self.fails(NoSuchVersion, self.get("other", version_id="null"))
         for nonsense in ("", "x", "../../etc", "ä" * 32, "F" * 32):
             await self.fails(InvalidArgument, self.get("key", version_id=nonsense))
-
-
-class ConditionalReadTests(ObjectCase):
-    """If-Match and its relatives on GET and HEAD."""
-
-    async def test_what_holds(self) -> None:
-        """A condition that holds changes nothing."""
-        etag = (await self.put("key")).etag
-        for members in (
-            {"if_match": etag},
-            {"if_match": "*"},
-            {"if_none_match": '"x"'},
-            {"if_modified_since": EARLIER},
-            {"if_unmodified_since": HALF_PAST},
-            {"if_match": etag, "if_unmodified_since": EARLIER},
-            {"if_none_match": '"x"', "if_modified_since": HALF_PAST},
-        ):
-            self.assertEqual((await self.get("key", **members)).body, b"data", members)
-
-    async def test_what_does_not(self) -> None:
-        """A failed precondition is 412, nothing new is 304 with the validators."""
-        etag = (await self.put("key", cache_control="no-cache")).etag
-        await self.fails(PreconditionFailed, self.get("key", if_match='"x"'))
-        await self.fails(PreconditionFailed, self.head("key", if_unmodified_since=EARLIER))
-        for members in ({"if_none_match": etag}, {"if_none_match": "*"}, {"if_modified_since": HALF_PAST}):
-            error = await self.fails(NotModified, self.get("key", **members))
-            self.assertEqual(f'"{error.details["etag"]}"', etag)
-            self.assertEqual(error.details["last_modified"], HALF_PAST)
-            self.assertEqual(error.details["cache_control"], "no-cache")
-            self.assertIsNone(error.details["version_id"])
-
-
-class RangeTests(ObjectCase):
-    """Parts of objects, at the limits of frames."""
-
-    async def test_around_frames(self) -> None:
-        """Every range around the limits of frames of a large object is exact."""
-        size = 2 * MIB + 100
-        data = pattern(size)
-        await self.put("key", data)
-        edges = (0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB - 1, 2 * MIB, size - 1)
-        for first in edges:
-            for last in edges:
-                if first > last:
-                    continue
-                got = await self.get("key", range=f"bytes={first}-{last}")
-                self.assertTrue(got.body == data[first : last + 1], (first, last))
-                self.assertEqual(got.content_range, f"bytes {first}-{last}/{size}")
-                self.assertEqual(got.content_length, last - first + 1)
-
-    async def test_forms(self) -> None:
-        """Open and suffix ranges, and ranges past the end, are cut to what is there."""
-        await self.put("key", b"0123456789")
-        for text, body, shown in (
-            ("bytes=7-", b"789", "bytes 7-9/10"),
-            ("bytes=-3", b"789", "bytes 7-9/10"),
-            ("bytes=-99", b"0123456789", "bytes 0-9/10"),
-            ("bytes=8-99999999999999999999999", b"89", "bytes 8-9/10"),
-        ):
-            got = await self.get("key", range=text)
-            self.assertEqual((got.body, got.content_range), (body, shown))
-            head = await self.head("key", range=text)
-            self.assertEqual((head.content_length, head.content_range), (len(body), shown))
-
-    async def test_what_is_no_range(self) -> None:
-        """A header that S3 does not take as a range is ignored."""
-        await self.put("key", b"0123456789")
-        for text in ("bytes=5-2", "chapters=1-2", "bytes=0-1,3-4", "nonsense"):
-            got = await self.get("key", range=text)
-            self.assertEqual((got.body, got.content_range), (b"0123456789", None))
-
-    async def test_unsatisfiable(self) -> None:
-        """A range past the end, or of an empty object, is InvalidRange."""
-        await self.put("key", b"0123456789")
-        await self.put("empty", b"")
-        await self.fails(InvalidRange, self.get("key", range="bytes=10-"))
-        await self.fails(InvalidRange, self.get("key", range="bytes=-0"))
-        await self.fails(InvalidRange, self.get("empty", range="bytes=0-0"))
-
-    async def test_conditions_come_first(self) -> None:
-        """A condition that fails is told before a range that does."""
-        await self.put("key", b"0123456789")
-        await self.fails(PreconditionFailed, self.get("key", range="bytes=10-", if_match='"x"'))
-
-    async def test_parts(self) -> None:
-        """Ranges across the parts of an object, and the parts by number, are exact."""
-        parts = {1: pattern(MIB + 10), 2: b"tiny", 5: pattern(100)}
-        whole = b"".join(parts.values())
-        version = await self.put_parts("key", parts)
-        self.assertTrue((await self.get("key")).body == whole)
-        edges = (0, MIB, MIB + 9, MIB + 10, MIB + 13, MIB + 14, len(whole) - 1)
-        for first in edges:
-            for last in edges:
-                if first <= last:
-                    got = await self.get("key", range=f"bytes={first}-{last}")
-                    self.assertTrue(got.body == whole[first : last + 1], (first, last))
-        offset = 0
-        for number, data in parts.items():
-            got = await self.get("key", part_number=number)
-            self.assertTrue(got.body == data)
-            self.assertEqual(got.content_range, f"bytes {offset}-{offset + len(data) - 1}/{len(whole)}")
-            self.assertEqual((got.parts_count, got.etag), (3, f'"{version.etag}"'))
-            self.assertEqual((await self.head("key", part_number=number)).content_length, len(data))
-            offset += len(data)
-        await self.fails(InvalidPart, self.get("key", part_number=6))
-
-    async def test_part_of_a_plain_object(self) -> None:
-        """A plain object has one part, which is all of it; it does not say how many."""
-        await self.put("key", b"data")
-        got = await self.get("key", part_number=1)
-        self.assertEqual((got.body, got.content_range, got.parts_count), (b"data", "bytes 0-3/4", None))
-        await self.fails(InvalidPart, self.get("key", part_number=2))
-        for number in (0, -1, 10_001):
-            await self.fails(InvalidArgument, self.get("key", part_number=number))
-        await self.fails(InvalidRequest, self.get("key", part_number=1, range="bytes=0-1"))
-
-
-class OverrideTests(ObjectCase):
-    """The response-* parameters."""
-
-    async def test_overrides(self) -> None:
-        """Each replaces a header of the answer, on GET and on HEAD."""
-        await self.put("key", content_type="text/plain", expires="Fri, 24 May 2030 00:00:00 GMT")
-        members: dict[str, Any] = {
-            "response_cache_control": "no-store",
-            "response_content_disposition": 'attachment; filename="ä.txt"',
-            "response_content_encoding": "br",
-            "response_content_language": "fr",
-            "response_content_type": "text/html",
-            "response_expires": HALF_PAST,
-        }
-        for output in (await self.get("key", **members), await self.head("key", **members)):
-            self.assertEqual(output.cache_control, "no-store")
-            self.assertEqual(output.content_disposition, 'attachment; filename="ä.txt"')
-            self.assertEqual(output.content_encoding, "br")
-            self.assertEqual(output.content_language, "fr")
-            self.assertEqual(output.content_type, "text/html")
-            self.assertEqual(output.expires, "Tue, 14 Nov 2023 22:13:20 GMT")
-
-    async def test_no_new_headers(self) -> None:
-        """A value that would end its header is refused."""
-        await self.put("key")
-        for value in ("a\r\nb: c", "a\nb", "a\x00"):
-            await self.fails(InvalidArgument, self.get("key", response_content_type=value))
-
-    async def test_anonymous(self) -> None:
-        """Who does not sign cannot choose headers."""
-        await self.put("key")
-        await self.fails(InvalidRequest, self.get("key", identity=None, response_content_type="text/html"))
-        self.assertEqual((await self.get("key", identity=None)).body, b"data")
