@@ -30,7 +30,7 @@ from post3tw.service.object_checksums import (
     announced,
     checksum_members,
     parse_content_md5,
-    verify_md5,
+    verify_body,
 )
 from post3tw.service.objects import CANNED_ACLS, MAX_PUT, owner_for
 from post3tw.service.operation import operation
@@ -171,9 +171,9 @@ class Multipart:
         announcement = announced(input, body.trailer_names, default=needed)
         require_same_algorithm(upload, announcement.algorithm)
         content_md5 = parse_content_md5(input.content_md5)
-        stored = await ingest(self.store, body, {announcement.algorithm, needed}, max_size=MAX_PUT)
-        verify_md5(content_md5, stored.md5)
-        shown = announcement.verify(stored.digests, body.trailers)
+        verify = partial(verify_body, announcement, content_md5, body)
+        stored = await ingest(self.store, body, {announcement.algorithm, needed}, max_size=MAX_PUT, verify=verify)
+        shown = full_checksum(announcement.algorithm, stored.digests[announcement.algorithm])
         part = await keep_part(self.store, upload, number, stored, full_checksum(needed, stored.digests[needed]))
         return types.UploadPartOutput(etag=f'"{part.etag}"', **part_checksum_members(shown))
 

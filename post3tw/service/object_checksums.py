@@ -16,6 +16,7 @@ from attrs import frozen
 
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm
 from post3tw.model.errors import BadDigest, InvalidDigest, InvalidRequest, MalformedTrailer
+from post3tw.service.interfaces import IRequestBody
 from post3tw.wire.checksums import HEADER, decode, encode
 
 DEFAULT_ALGORITHM = ChecksumAlgorithm.CRC64NVME
@@ -154,6 +155,18 @@ def verify_md5(expected: bytes | None, md5: bytes) -> None:
     """Compare Content-MD5 with the body's. Raises BadDigest when they differ."""
     if expected is not None and expected != md5:
         raise BadDigest(expected_digest=encode(expected), calculated_digest=encode(md5))
+
+
+def verify_body(
+    announcement: Announcement,
+    content_md5: bytes | None,
+    body: IRequestBody,
+    md5: bytes,
+    digests: Mapping[ChecksumAlgorithm, bytes],
+) -> None:
+    """Refuse a body that is not what the client announced. Bound to the first three it is the `verify` of `ingest`."""
+    verify_md5(content_md5, md5)
+    announcement.verify(digests, body.trailers)
 
 
 def checksum_members(checksum: Checksum | None) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from post3tw.service.object_checksums import (
     announced,
     checksum_members,
     parse_content_md5,
-    verify_md5,
+    verify_body,
 )
 from post3tw.service.operation import operation
 from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
 from post3tw.service.store import Store
+from post3tw.service.upload_checksums import full_checksum
 from post3tw.storage.index.transactions.objects import Deletion, delete_version, put_version
 from post3tw.storage.index.transactions.parts import part_numbered
 from post3tw.storage.index.transactions.versions import find_version, require_object
@@ -85,9 +86,9 @@ class Objects:
         store = self.store
         if conditions.any:
             await self._check_early(bucket, key, conditions)
-        stored = await ingest(store, body, (announcement.algorithm,), max_size=MAX_PUT)
-        verify_md5(content_md5, stored.md5)
-        checksum = announcement.verify(stored.digests, body.trailers)
+        verify = partial(verify_body, announcement, content_md5, body)
+        stored = await ingest(store, body, (announcement.algorithm,), max_size=MAX_PUT, verify=verify)
+        checksum = full_checksum(announcement.algorithm, stored.digests[announcement.algorithm])
         now = store.ids.now()
         version = await store.index.run(
             partial(
