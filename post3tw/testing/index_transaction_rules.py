@@ -250,6 +250,20 @@ class TransactionRules(IndexFixture):
         await second
         self.assertEqual(await index.read(lambda tx: tx.all("SELECT id FROM buckets")), [(2,)])
 
+    async def test_cancelled_after_it_began(self) -> None:
+        """A transaction that has begun is not cancelled any more: its caller learns what came of it."""
+        index = await self.started()
+        call: Deferred[str]
+
+        async def cancelled(tx: ITransaction) -> str:
+            call.cancel()
+            await create_bucket(tx, bucket())
+            return "done"
+
+        call = Deferred.fromCoroutine(index.run(cancelled))
+        self.assertEqual(await call, "done")
+        self.assertEqual(await index.read(lambda tx: find_bucket(tx, "", "bucket-1")), bucket())
+
     async def test_restart_keeps(self) -> None:
         """An index that was stopped and started again holds what was committed."""
         index = await self.with_bucket()

@@ -54,9 +54,11 @@ class Checkpoints:
         """Whether `finish` must be called before the next transaction. May start copying in the background."""
         try:
             size = os.stat(self.path + "-wal").st_size
-        except FileNotFoundError:  # nothing was ever committed
+        except OSError:  # no log: nothing was ever committed
             return False
         if size <= SOFT_LIMIT:
+            if self._background is not None and not self._background.is_alive():
+                self._background = None  # it copied everything, and the log has begun anew
             return False
         if self._background is None:
             self._background = threading.Thread(target=self._copy, name="post3-checkpoint", daemon=True)

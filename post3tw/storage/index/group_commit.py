@@ -5,18 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.checkpoints import Checkpoints
 from post3tw.storage.index.failures import foreign_await, translated
+from post3tw.storage.index.worker import Worker
 from post3tw.storage.interfaces import ITransaction
+
+T = TypeVar("T")
 
 GROUP_LIMIT = 256
 """How many transactions share one commit at most."""
@@ -84,11 +86,13 @@ class _Job:
     answer: Deferred[Any] = field(factory=Deferred)
     outcome: Any = None
     error: Exception | None = None
+    cancelled: bool = False
+    begun: bool = False
+    answered: bool = False
 
     def respond(self) -> None:
-        """Answer, unless the one who waited has gone."""
-        if self.answer.called:
-            return
+        """Answer the one who waits."""
+        self.answered = True
         if self.error is None:
             self.answer.callback(self.outcome)
         else:
@@ -101,7 +105,7 @@ class GroupCommit:
 
     Attributes:
         reactor: for time and for coming back from the thread.
-        pool: one thread.
+        worker: the thread that commits.
         connection: the one that writes, in autocommit mode, used by nobody else.
         checkpoints: what looks after the log.
         commits: how many commits there were.
@@ -111,7 +115,7 @@ class GroupCommit:
     log: ClassVar[Logger] = Logger()
 
     reactor: Any
-    pool: ThreadPool
+    worker: Worker
     connection: sqlite3.Connection
     checkpoints: Checkpoints
     commits: int = field(default=0, init=False)
@@ -137,14 +141,26 @@ class GroupCommit:
         """How many transactions wait for their turn."""
         return len(self._waiting) + len(self._alone)
 
-    def submit(self, transaction: Callable[[Any], Awaitable[Any]]) -> Deferred[Any]:
-        """Run a transaction; fires when it is committed. Cancelling keeps it from running if it has not begun."""
+    async def run(self, transaction: Callable[[Any], Awaitable[T]]) -> T:
+        """Run a transaction; returns what it returned, when that is committed.
+
+        Cancelling it keeps it from being run. Once it has begun it is not cancelled any more: the caller learns what
+        came of it, because it must not undo what the commit is about to rely on.
+        """
         job = _Job(transaction)
         self._waiting.append(job)
         if not self._busy:
             self._busy = True
             self._begin_later()  # whoever else comes in this turn of the reactor joins the group
-        return job.answer
+        while True:
+            try:
+                outcome: T = await job.answer
+                return outcome
+            except CancelledError:
+                if job.answered or not job.begun:
+                    job.cancelled = True
+                    raise
+                job.answer = Deferred()
 
     async def idle(self) -> None:
         """Return when everything submitted is answered."""
@@ -161,7 +177,9 @@ class GroupCommit:
     def _begin(self) -> None:
         """Begin a group, if anybody waits; rest, if not."""
         if not self.backlog:
-            self._rest()
+            self._busy = False
+            if self._idle:
+                self.reactor.callLater(0, self._tell_idle)  # after the answers that are still to be given
             return
         self._source, self._limit = (self._alone, 1) if self._alone else (self._waiting, GROUP_LIMIT)
         self._group = []
@@ -177,11 +195,11 @@ class GroupCommit:
         else:
             self._drive()
 
-    def _rest(self) -> None:
-        self._busy = False
-        idle, self._idle = self._idle, []
-        for waiter in idle:
-            waiter.callback(None)
+    def _tell_idle(self) -> None:
+        if not self._busy:
+            idle, self._idle = self._idle, []
+            for waiter in idle:
+                waiter.callback(None)
 
     def _take(self) -> bool:
         """Take the next transaction into the group; False when the group is complete."""
@@ -189,7 +207,8 @@ class GroupCommit:
             if self._group and self.reactor.seconds() > self._tx.deadline:
                 break
             job = self._source.popleft()
-            if not job.answer.called:  # else cancelled while it waited
+            if not job.cancelled:
+                job.begun = True
                 self._group.append(job)
                 self._changes_before = self.connection.total_changes
                 return True
@@ -246,7 +265,7 @@ class GroupCommit:
             self._answer(self._group)
             self._begin_later()
         else:
-            self.pool.callInThread(self._commit, self._group)
+            self.worker.do(self._commit, self._group)
 
     def _committed(self, group: list[_Job], error: Exception | None) -> None:
         if error is not None and len(group) > 1 and isinstance(error, InsufficientStorage):

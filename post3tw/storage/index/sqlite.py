@@ -46,9 +46,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from post3tw.model.errors import ServiceUnavailable, SlowDown
@@ -56,9 +54,12 @@ from post3tw.storage.index.checkpoints import SOFT_LIMIT, Checkpoints
 from post3tw.storage.index.failures import foreign_await, translated
 from post3tw.storage.index.group_commit import GroupCommit
 from post3tw.storage.index.migrations import migrate, refuse_foreign, schema_scripts
+from post3tw.storage.index.worker import Worker
 from post3tw.storage.interfaces import IIndex, ITransaction, Lock, StoreRefused
 
 T = TypeVar("T")
+
+_SYNCHRONOUS = {"full": "FULL", "relaxed": "OFF"}
 
 
 @implementer(ITransaction)
@@ -93,7 +94,7 @@ class ReadTransaction:
 class _Opened:
     """What exists between start and stop."""
 
-    pool: ThreadPool
+    worker: Worker
     writer: GroupCommit
     reader: sqlite3.Connection
     reading: ReadTransaction
@@ -129,12 +130,12 @@ class SqliteIndex:
         Raises:
             StoreRefused: it is not an index, a newer release wrote it, or it cannot be opened.
         """
-        pool = ThreadPool(1, 1, name="post3-index")
-        pool.start()
+        worker = Worker(self.reactor, "post3-index")
+        worker.start()
         try:
-            self._opened = await deferToThreadPool(self.reactor, pool, self._open, pool)
+            self._opened = await worker.call(self._open, worker)
         except BaseException:
-            pool.stop()
+            worker.stop()
             raise
 
     async def stop(self) -> None:
@@ -143,8 +144,8 @@ class SqliteIndex:
         if opened is None:
             return
         await opened.writer.idle()
-        await deferToThreadPool(self.reactor, opened.pool, self._close, opened)
-        opened.pool.stop()
+        await opened.worker.call(self._close, opened)
+        opened.worker.stop()
 
     async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
         """Run a writing transaction; see IIndex. There is one writer, so locks are held whether declared or not.
@@ -160,8 +161,7 @@ class SqliteIndex:
             raise ServiceUnavailable
         if opened.writer.backlog >= self.backlog_limit:
             raise SlowDown
-        outcome: T = await opened.writer.submit(transaction)
-        return outcome
+        return await opened.writer.run(transaction)
 
     async def read(self, transaction: Callable[[Any], Awaitable[T]]) -> T:
         """Run a reading transaction, at once.
@@ -199,7 +199,7 @@ class SqliteIndex:
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
-    def _open(self, pool: ThreadPool) -> _Opened:
+    def _open(self, worker: Worker) -> _Opened:
         refuse_foreign(self.path, max(self.scripts))
         try:
             writing = self._connect()
@@ -210,8 +210,8 @@ class SqliteIndex:
             reader.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             raise StoreRefused(f"{self.path} cannot be opened: {error}") from error
-        writer = GroupCommit(self.reactor, pool, writing, Checkpoints(self.path, self._connect))
-        return _Opened(pool, writer, reader, ReadTransaction(reader))
+        writer = GroupCommit(self.reactor, worker, writing, Checkpoints(self.path, self._connect))
+        return _Opened(worker, writer, reader, ReadTransaction(reader))
 
     def _connect(self) -> sqlite3.Connection:
         # The timeout is for the moments when SQLite's own two connections meet; nobody else has the file open.
@@ -221,7 +221,7 @@ class SqliteIndex:
         for pragma in (
             "page_size = 4096",
             "journal_mode = WAL",
-            f"synchronous = {'FULL' if self.durability == 'full' else 'OFF'}",
+            f"synchronous = {_SYNCHRONOUS[self.durability]}",
             "wal_autocheckpoint = 0",
             f"journal_size_limit = {SOFT_LIMIT}",
             "secure_delete = OFF",
