@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from attrs import define, field
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -24,6 +25,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 _WITH_CERTIFICATES = ("ssl", "tls")
+_BACKLOG = 1024
+"""Connections that may wait to be accepted, unless the endpoint says how many. Twisted's 50 are few when a server starts
+again and all its clients come back at once."""
 
 
 class CannotListen(Exception):
@@ -143,6 +147,8 @@ class Listener:
         except Exception as error:
             raise CannotListen(f"{self.description}: {_reason(error)}") from None
         self.port.stopReading()
+        if "backlog=" not in self.description and isinstance(self.port, tcp.Port):
+            self.port.socket.listen(_BACKLOG)
 
     def open_gate(self) -> None:
         """Begin to accept."""
