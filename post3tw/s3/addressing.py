@@ -95,12 +95,11 @@ _C1_CONTROLS = re.compile("[\x80-\x9f]")
 
 
 def _key(path: bytes) -> str:
-    """The key in a path. The control characters U+0080 to U+009F are refused, as AWS does: what looks like them is text in
-    another encoding."""
+    """The key in a path. The control characters U+0080 to U+009F are refused, as AWS does: what looks like them is text
+    in another encoding."""
     key = decode_path(path)
-    if not path.isascii() or b"%" in path:
-        if _C1_CONTROLS.search(key) is not None:
-            raise InvalidURI(uri=path.decode("ascii", "backslashreplace"))
+    if not key.isascii() and _C1_CONTROLS.search(key) is not None:
+        raise InvalidURI(uri=path.decode("ascii", "backslashreplace"))
     return key
 
 

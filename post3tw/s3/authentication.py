@@ -81,7 +81,7 @@ _UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _NOT_OURS = re.compile("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD(-TRAILER)?")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _CONTENT_SHA256 = "x-amz-content-sha256"
-_SIGNED_QUERY = ("X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential")
+_SIGNED_QUERY = frozenset({"X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"})
 
 
 @frozen
@@ -114,7 +114,7 @@ class Authenticator:
         arguments = address.arguments
         if "x-amz-security-token" in head.headers or "X-Amz-Security-Token" in arguments:
             raise InvalidToken()
-        if any(name in arguments for name in _SIGNED_QUERY):
+        if arguments and not _SIGNED_QUERY.isdisjoint(arguments):
             if header is not None:
                 raise InvalidArgument(
                     "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "

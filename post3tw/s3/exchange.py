@@ -26,8 +26,8 @@ class RequestHead:
         target: the raw request target, neither decoded nor normalised.
         version: "HTTP/1.1" or "HTTP/1.0".
         fields: lower-case name and raw value of each header in the order received, as signatures are made over them.
-        headers: the same as text by name; values of a repeated header are joined by commas. Bytes that are not UTF-8
-            are lone surrogates (surrogateescape), so that every value can be given back as it came.
+        headers: the same as text by name; values of a repeated header are joined by commas. Values are UTF-8, or
+            Latin-1 where they are not; in user metadata other bytes are lone surrogates (surrogateescape) instead.
         repeated: names that came more than once.
         content_length: the declared length of the body, None for a chunked one.
         keep_alive: whether the client wants to use the connection again.

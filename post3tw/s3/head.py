@@ -13,7 +13,7 @@ from post3tw.model.errors import BadRequest, HeadTooLarge, NotImplementedHere
 from post3tw.s3.exchange import RequestHead
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
 _TARGET = re.compile(rb"(?:/|https?://|\*\Z)[^\x00-\x20\x7f]*\Z", re.IGNORECASE)
 _VERSIONS = {b"HTTP/1.1": "HTTP/1.1", b"HTTP/1.0": "HTTP/1.0"}
 _LARGEST_LENGTH = 19
@@ -70,6 +70,13 @@ def _fields(block: bytes, max_fields: int) -> tuple[list[tuple[bytes, bytes]], d
     lines.pop()
     if len(lines) > max_fields:
         raise HeadTooLarge(max_size_allowed=max_fields)
+    if (
+        block.count(b"\r") != len(lines)
+        or block.count(b"\n") != len(lines)
+        or block.translate(None, _CONTROLS) != block
+    ):
+        raise BadRequest("The headers have control characters.")
+    ascii_only = block.isascii()
     fields: list[tuple[bytes, bytes]] = []
     headers: dict[str, str] = {}
     repeated: set[str] = set()
@@ -79,10 +86,8 @@ def _fields(block: bytes, max_fields: int) -> tuple[list[tuple[bytes, bytes]], d
         if not colon:
             raise BadRequest("A header line has no colon.")
         value = value.strip(b" \t")
-        if _CONTROL.search(value) is not None:
-            raise BadRequest("A header value has control characters.")
         fields.append((lower, value))
-        text = _text(name, value)
+        text = value.decode("ascii") if ascii_only else _text(name, value)
         if name in headers:
             repeated.add(name)
             text = f"{headers[name]},{text}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -104,11 +104,11 @@ class MemoryService:
         self.callers: list[Caller] = []
         self.admitted: list[str] = []
         self.public = False
-        self.instead: dict[str, Callable[..., Awaitable[Any]]] = {}
+        self.instead: dict[str, Method] = {}
         self.before_admission: Callable[[], Deferred[None]] = lambda: succeed(None)
 
-    def operations(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
-        methods: dict[str, Callable[..., Awaitable[Any]]] = {
+    def operations(self) -> Mapping[str, Method]:
+        methods: dict[str, Method] = {
             "GetObject": self.get_object,
             "HeadObject": self.head_object,
             "PutObject": self.put_object,
@@ -123,7 +123,7 @@ class MemoryService:
         }
         return {name: self._replaceable(name, method) for name, method in methods.items()}
 
-    def _replaceable(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _replaceable(self, name: str, method: Method) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def run(caller: Caller, input: Any, *body: IRequestBody) -> Any:
             assert caller.admission is not None
             self.callers.append(caller)

@@ -6,7 +6,6 @@ from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -108,11 +107,3 @@ class RawClient(Protocol):
             assert self.transport is not None
             self.transport.loseConnection()
             await self.until_closed()
-
-
-async def connect(reactor: object, port: int) -> RawClient:
-    """Connect to a port of this machine."""
-    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
-    client = await connectProtocol(endpoint, RawClient())
-    assert isinstance(client, RawClient)
-    return client

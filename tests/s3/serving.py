@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
@@ -15,7 +16,7 @@ from post3tw.s3.record import RequestRecord
 from post3tw.s3.site import make_site
 from post3tw.wire.signer import Signer
 from tests.s3.doubles import MemoryService, Users
-from tests.s3.rawhttp import RawClient, Reply, connect
+from tests.s3.rawhttp import RawClient, Reply
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -72,12 +73,20 @@ class ServingTestCase(TestCase):
         self.site = make_site(
             self.service, Users(), clock=self.clock, ids=self.ids, observers=[self.records], **self.options()
         )
-        self.port = self.reactor.listenTCP(0, self.site, interface="127.0.0.1")
+        self.port = self.listen()
         self.addCleanup(self._stop)
 
     def options(self) -> dict[str, Any]:
         """What the site is made with, beside the usual."""
         return {}
+
+    def listen(self) -> Any:
+        """Open the port."""
+        return self.reactor.listenTCP(0, self.site, interface="127.0.0.1")
+
+    def endpoint(self) -> Any:
+        """What clients connect to."""
+        return TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port.getHost().port)
 
     async def _stop(self) -> None:
         await self.port.stopListening()
@@ -89,7 +98,7 @@ class ServingTestCase(TestCase):
 
     async def connect(self) -> RawClient:
         """A connection of its own."""
-        client = await connect(self.reactor, self.port.getHost().port)
+        client: RawClient = await connectProtocol(self.endpoint(), RawClient())
         self.clients.append(client)
         return client
 

@@ -172,9 +172,10 @@ class BadBytesTests(ServingTestCase):
         self.assertEqual(await client.until_closed(), b"", data[:80])
 
     async def test_heads_that_are_too_large(self) -> None:
-        """A head of more than 16 KiB, ended or not, and 501 headers."""
+        """A head of more than 16 KiB, ended or not, and 501 or 10,001 headers."""
+        too_many = (wire(b"GET", b"/", [(b"A", b"1")] * 501), wire(b"GET", b"/", [(b"A", b"1")] * 10_001))
         long = b"GET / HTTP/1.1\r\nHost: h\r\nA: " + b"x" * 17000
-        for data in (long, long + b"\r\n\r\n", b"GET /" + b"x" * 200_000, wire(b"GET", b"/", [(b"A", b"1")] * 501)):
+        for data in (long, long + b"\r\n\r\n", b"GET /" + b"x" * 200_000, *too_many):
             await self._refused(data, 400, "RequestHeaderSectionTooLarge")
 
     async def test_a_head_as_large_as_allowed(self) -> None:

@@ -62,7 +62,7 @@ class ErrorReplyTests(SynchronousTestCase):
     def test_document(self) -> None:
         """Code, Message, details, Resource, RequestId and HostId, in this order."""
         status, headers, body = error_reply(domain.NoSuchKey(key="k"), "/b/k", "REQUEST", "HOST")
-        expected = [("Content-Type", "application/xml"), ("x-amz-delete-marker", "false")]
+        expected = [("x-amz-delete-marker", "false"), ("Content-Type", "application/xml")]
         self.assertEqual((status, headers), (404, expected))
         self.assertEqual(
             body,
