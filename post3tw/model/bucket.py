@@ -17,8 +17,8 @@ class Versioning(str, Enum):
 
 @frozen
 class Bucket:
-    """One row of `buckets`. `created` is milliseconds since the epoch; `generation` rises with every change of the row or
-    of one of its documents."""
+    """One row of `buckets`. `created` is milliseconds since the epoch; `generation` rises with every change of the row
+    or of one of its documents."""
 
     id: int
     tenant: str

@@ -1,7 +1,7 @@
 """Conditional requests: If-Match, If-None-Match, If-(Un)Modified-Since and their x-amz-* forms, as pure decisions.
 
-Writes evaluate inside the index transaction, reads where the row was read. Order and meaning: RFC 9110 section 13.2.2; on
-writes S3 knows If-Match and If-None-Match, and for DELETE also size and time.
+Writes evaluate inside the index transaction, reads where the row was read. Order and meaning: RFC 9110 section 13.2.2;
+on writes S3 knows If-Match and If-None-Match, and for DELETE also size and time.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class ReadConditions:
     def check(self, version: Version, *, copy: bool = False) -> None:
         """Raise NotModified or PreconditionFailed when `version` does not meet the conditions.
 
-        A true If-Match makes If-Unmodified-Since moot, a present If-None-Match makes If-Modified-Since moot. For the source
-        of a copy (`copy`) every failure is PreconditionFailed.
+        A true If-Match makes If-Unmodified-Since moot, a present If-None-Match makes If-Modified-Since moot. For the
+        source of a copy (`copy`) every failure is PreconditionFailed.
         """
         seconds = version.created // 1000
         prefix = "x-amz-copy-source-" if copy else ""

@@ -1,8 +1,8 @@
 """Domain errors: what can go wrong, in the words of S3 but without HTTP.
 
 Each class says one thing. Its keyword details become the extra elements of the error document (`key=` is shown as
-`<Key>`, `bucket_name=` as `<BucketName>`); its optional text replaces the catalogue's default message. The only bridge to
-status codes is the table in `post3tw.s3.errors`; a class that the table does not know is an InternalError there.
+`<Key>`, `bucket_name=` as `<BucketName>`); its optional text replaces the catalogue's default message. The only bridge
+to status codes is the table in `post3tw.s3.errors`; a class that the table does not know is an InternalError there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class SignatureDoesNotMatch(DomainError):
 
 
 class AuthorizationHeaderMalformed(DomainError):
-    """The Authorization header or its credential scope cannot be understood. Details: region, when that is what is wrong."""
+    """The Authorization header or its credential scope cannot be understood. Details: region, when that is what is
+    wrong."""
 
 
 class AuthorizationQueryParametersError(DomainError):
@@ -200,7 +201,8 @@ class InvalidPartOrder(DomainError):
     """Part numbers must ascend. Details: upload_id."""
 
 
-# -- what the client sent -----------------------------------------------------------------------------------------------
+# -- what the client sent
+# -----------------------------------------------------------------------------------------------
 
 
 class InvalidArgument(DomainError):

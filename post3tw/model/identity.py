@@ -36,8 +36,8 @@ class Identity:
 class Admission:
     """That a call was decided on, and what the decision rested on; checked again inside the transaction.
 
-    `bucket` is the row that was read, None for an operation without a bucket (ListBuckets, CreateBucket); `source` the row
-    of the bucket that a copy reads from.
+    `bucket` is the row that was read, None for an operation without a bucket (ListBuckets, CreateBucket); `source` the
+    row of the bucket that a copy reads from.
     """
 
     operation: str

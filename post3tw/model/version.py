@@ -37,9 +37,10 @@ def parse_version_token(token: str) -> tuple[int, bytes] | None:
 
 @frozen
 class Placement:
-    """Where the stored bytes of an object or a part are: in exactly one of a side row of the index (`body`, its id) or the
-    blob store (`blob`, its id); in neither when there are no bytes. `crcs` are the CRC32C of its 1 MiB frames, 4 bytes
-    each, big-endian. `coding` names what was done to the bytes before they were placed (JSON; None for nothing)."""
+    """Where the stored bytes of an object or a part are: in exactly one of a side row of the index (`body`, its id) or
+    the blob store (`blob`, its id); in neither when there are no bytes. `crcs` are the CRC32C of its 1 MiB frames, 4
+    bytes each, big-endian. `coding` names what was done to the bytes before they were placed (JSON; None for
+    nothing)."""
 
     size: int
     body: bytes | None = None
@@ -77,8 +78,8 @@ class Description:
 class Version:
     """A version of a key, or a delete marker (no bytes, empty etag).
 
-    `id` (16 bytes, time-ordered) owns the rows of `parts` when `part_count` is not None. `etag` has no quotes. `created`
-    is milliseconds since the epoch. `inline` holds the bytes of an inline body when the read asked for them.
+    `id` (16 bytes, time-ordered) owns the rows of `parts` when `part_count` is not None. `etag` has no quotes.
+    `created` is milliseconds since the epoch. `inline` holds the bytes of an inline body when the read asked for them.
     """
 
     id: bytes
@@ -118,8 +119,8 @@ class Upload:
 
 @frozen
 class Part:
-    """A part of an upload, or, after Complete, of a version. `id` (16 bytes) is what holds its blob's reference; `offset`
-    is where the part begins in the object, 0 until Complete."""
+    """A part of an upload, or, after Complete, of a version. `id` (16 bytes) is what holds its blob's reference;
+    `offset` is where the part begins in the object, 0 until Complete."""
 
     number: int
     id: bytes

@@ -1,12 +1,13 @@
 """Who may do what. Wraps any provider of IS3Service, so that no protocol can step around it.
 
-Until policies exist the rule is short: the owner of a bucket and administrators may do everything in it; any user may create
-buckets and list the own ones; everything else, anonymous callers included, is AccessDenied. What cannot be decided is denied.
+Until policies exist the rule is short: the owner of a bucket and administrators may do everything in it; any user may
+create buckets and list the own ones; everything else, anonymous callers included, is AccessDenied. What cannot be
+decided is denied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -17,7 +18,7 @@ from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied, NoSuchBucket
 from post3tw.model.identity import Admission, Caller, Identity
 from post3tw.service.bucket_names import split_tenant
-from post3tw.service.interfaces import IAuthorizedS3Service, IS3Service
+from post3tw.service.interfaces import IAuthorizedS3Service, IS3Service, Method
 from post3tw.service.operation import Declaration
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.storage.interfaces import IIndex
@@ -32,7 +33,7 @@ class _Rule:
     """What is looked at before and when one operation runs, worked out once."""
 
     declaration: Declaration
-    method: Callable[..., Awaitable[Any]]
+    method: Method
     head: tuple[str, ...]
     """Members from the request's head that the operation does not simply take."""
     payload: tuple[str, ...]
@@ -40,7 +41,7 @@ class _Rule:
     copies: bool
 
 
-def _rule(method: Callable[..., Awaitable[Any]]) -> _Rule:
+def _rule(method: Method) -> _Rule:
     declaration: Declaration = method.declaration  # type: ignore[attr-defined]
     operation = OPERATIONS[declaration.name]
     unhonoured = declaration.unhonoured(operation.members)
@@ -63,7 +64,7 @@ class AuthorizedService:
         self._rules = {name: _rule(method) for name, method in provider.operations().items()}
         self._operations = {name: self._guarded(name, rule) for name, rule in self._rules.items()}
 
-    def operations(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+    def operations(self) -> Mapping[str, Method]:
         """See IS3Service; the methods refuse callers that were not admitted to them."""
         return self._operations
 
@@ -92,7 +93,7 @@ class AuthorizedService:
             raise NoSuchBucket(bucket_name=name)
         return bucket
 
-    def _guarded(self, name: str, rule: _Rule) -> Callable[..., Awaitable[Any]]:
+    def _guarded(self, name: str, rule: _Rule) -> Method:
         """The operation's method behind a check that this very call was admitted."""
         refuse, method = rule.declaration.refuse_unhonoured, rule.method
 

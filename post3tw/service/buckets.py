@@ -163,6 +163,7 @@ def _check_location(configuration: types.CreateBucketConfiguration | None, regio
     if constraint not in BUCKET_LOCATION_CONSTRAINT:
         raise InvalidLocationConstraint(location_constraint=constraint)
     raise IllegalLocationConstraint(
-        f"The {constraint} location constraint is incompatible for the region specific endpoint this request was sent to.",
+        f"The {constraint} location constraint is incompatible for the region specific endpoint this request was sent "
+        "to.",
         location_constraint=constraint,
     )

@@ -145,7 +145,8 @@ class Identities:
             self._users = self._read(self.path)
 
     def reload(self) -> bool:
-        """Read the file again; on a bad one keep what was known and say so in the log. Whether the new one is in force."""
+        """Read the file again; on a bad one keep what was known and say so in the log. Whether the new one is in
+        force."""
         if self.path is None:
             return False
         self._seen = self._signature()

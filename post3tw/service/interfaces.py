@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +10,9 @@ from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
 from post3tw.model.identity import Caller
+
+Method = Callable[..., Coroutine[Any, Any, Any]]
+"""The bound method of an operation: `await method(caller, input)`, or with the body behind when one streams in."""
 
 
 class IByteSource(Interface):
@@ -20,8 +23,8 @@ class IByteSource(Interface):
     def deliver_to(consumer: IConsumer) -> Deferred[None]:
         """Register a producer with `consumer`, write every byte in order, unregister, and fire.
 
-        Honours the consumer's pauseProducing and resumeProducing. Fails with the domain error that ended the flow; what was
-        written until then must be discarded. Cancelling the Deferred stops the flow.
+        Honours the consumer's pauseProducing and resumeProducing. Fails with the domain error that ended the flow; what
+        was written until then must be discarded. Cancelling the Deferred stops the flow.
         """
 
 
@@ -36,12 +39,12 @@ class IRequestBody(IByteSource):
 class IS3Service(Interface):
     """A provider of S3 operations: the local store, the edge gateway, or a wrapper around either.
 
-    One method per operation, declared by `post3tw.service.operation`: `async def put_object(self, caller, input, body)`,
-    where `input` and the answer are types of `post3tw.api`, `body` an IRequestBody that only operations with a streaming
-    body get. Where bytes flow out, the answer's `body` is `bytes` or an IByteSource.
+    One method per operation, declared by `post3tw.service.operation`: `async def put_object(self, caller, input,
+    body)`, where `input` and the answer are types of `post3tw.api`, `body` an IRequestBody that only operations with a
+    streaming body get. Where bytes flow out, the answer's `body` is `bytes` or an IByteSource.
     """
 
-    def operations() -> Mapping[str, Callable[..., Awaitable[Any]]]:
+    def operations() -> Mapping[str, Method]:
         """S3 operation name (`"PutObject"`) to bound method. What is not in it answers 501 NotImplemented."""
 
 

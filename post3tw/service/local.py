@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from attrs import frozen
 from zope.interface import implementer
 
+from post3tw.service.acls import Acls
 from post3tw.service.attributes import ObjectAttributes
 from post3tw.service.authorization import AuthorizedService
 from post3tw.service.bucket_tagging import BucketTagging
 from post3tw.service.buckets import Buckets
 from post3tw.service.copying import Copying
-from post3tw.service.interfaces import IS3Service
+from post3tw.service.interfaces import IS3Service, Method
 from post3tw.service.listing import Listing
 from post3tw.service.multipart import Multipart
 from post3tw.service.object_tagging import ObjectTagging
@@ -29,6 +29,7 @@ NOUNS = (
     Buckets,
     BucketTagging,
     BucketVersioning,
+    Acls,
     Objects,
     ObjectAttributes,
     ObjectTagging,
@@ -47,9 +48,9 @@ NOUNS = (
 class LocalService:
     """IS3Service over a Store."""
 
-    by_name: Mapping[str, Callable[..., Awaitable[Any]]]
+    by_name: Mapping[str, Method]
 
-    def operations(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+    def operations(self) -> Mapping[str, Method]:
         """See IS3Service."""
         return self.by_name
 

@@ -4,21 +4,23 @@
         @operation("s3:PutObject", honours=("content_type", "metadata"), accepts={"acl": ("private",)})
         async def put_object(self, caller, input, body): ...
 
-The S3 name follows from the method's (`put_object` is PutObject). The action is what policies decide on; there is no default,
-so an operation without one cannot exist. `honours` lists the members of the input that the method takes into account; every
-other member that a client sends is refused with 501 before the method runs: what we do not honour, we do not accept silently.
+The S3 name follows from the method's (`put_object` is PutObject). The action is what policies decide on; there is no
+default, so an operation without one cannot exist. `honours` lists the members of the input that the method takes into
+account; every other member that a client sends is refused with 501 before the method runs: what we do not honour, we do
+not accept silently.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from attrs import frozen
 
 from post3tw.model.errors import NotImplementedHere
+from post3tw.service.interfaces import Method
 
-Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
+Declared = TypeVar("Declared", bound=Method)
 
 ALWAYS_HONOURED = frozenset({"bucket", "key", "expected_bucket_owner", "expected_source_bucket_owner", "request_payer"})
 """Members that the pipeline or the authorization takes care of for every operation."""
@@ -57,7 +59,7 @@ class Declaration:
 
 def operation(
     action: str, *, honours: Iterable[str] = (), accepts: Mapping[str, Iterable[str]] | None = None
-) -> Callable[[Method], Method]:
+) -> Callable[[Declared], Declared]:
     """Declare a method as the S3 operation of its name.
 
     Args:
@@ -68,7 +70,7 @@ def operation(
     if not action.startswith("s3:"):
         raise ValueError(f"not an S3 action: {action!r}")
 
-    def declare(method: Method) -> Method:
+    def declare(method: Declared) -> Declared:
         name = "".join(word.capitalize() for word in method.__name__.split("_"))
         values = {member: frozenset(allowed) for member, allowed in (accepts or {}).items()}
         method.declaration = Declaration(name, action, frozenset(honours), values)  # type: ignore[attr-defined]
@@ -77,9 +79,10 @@ def operation(
     return declare
 
 
-def operations_of(*nouns: object) -> dict[str, Callable[..., Awaitable[Any]]]:
-    """The declared operations of some objects, as IS3Service.operations() answers them. Two of one name are an error."""
-    found: dict[str, Callable[..., Awaitable[Any]]] = {}
+def operations_of(*nouns: object) -> dict[str, Method]:
+    """The declared operations of some objects, as IS3Service.operations() answers them. Two of one name are an
+    error."""
+    found: dict[str, Method] = {}
     for noun in nouns:
         for attribute in dir(type(noun)):
             declaration = getattr(getattr(type(noun), attribute), "declaration", None)

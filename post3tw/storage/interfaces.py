@@ -1,8 +1,8 @@
 """What a backend provides: an index of rows and a store of blobs.
 
-A local store writes bytes first, as a blob nobody can see, and then runs one index transaction that makes them exist. What
-no row refers to is garbage, and the sweeper removes it. Crash safety, versions, copies without copying and multipart
-completion without concatenation all follow from that order.
+A local store writes bytes first, as a blob nobody can see, and then runs one index transaction that makes them exist.
+What no row refers to is garbage, and the sweeper removes it. Crash safety, versions, copies without copying and
+multipart completion without concatenation all follow from that order.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class ITransaction(Interface):
 
 
 Transaction = Callable[[ITransaction], Awaitable[T]]
-"""`async def f(tx)`: pure but for `tx` (ids and times are bound from outside), because it may be run again; it raises its
-domain errors before its first write."""
+"""`async def f(tx)`: pure but for `tx` (ids and times are bound from outside), because it may be run again; it raises
+its domain errors before its first write."""
 
 
 class IIndex(Interface):
@@ -72,7 +72,8 @@ class IBlobWriter(Interface):
     """One blob being written. Not visible to anyone before `finish`."""
 
     async def write(data: bytes) -> None:
-        """Append. One call at a time; large buffers (about 1 MiB) are best. Raises InsufficientStorage on a full disk."""
+        """Append. One call at a time; large buffers (about 1 MiB) are best. Raises InsufficientStorage on a full
+        disk."""
 
     async def finish() -> None:
         """Make it durable: when this returns, bytes and name survive a power cut (unless durability is relaxed)."""
@@ -141,8 +142,8 @@ class IMeasured(Interface):
 
 
 class StoreRefused(Exception):
-    """The store cannot be opened as it is (another process has it, a newer schema, wrong options). The text is one clear
-    line for the person who started the server."""
+    """The store cannot be opened as it is (another process has it, a newer schema, wrong options). The text is one
+    clear line for the person who started the server."""
 
 
 @frozen

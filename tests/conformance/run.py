@@ -5,8 +5,9 @@
     python -m tests.conformance.run s3-tests              # fails when a test of passing.txt does not pass any more
     python -m tests.conformance.run s3-tests --update     # adds what passes now to passing.txt; never takes away
 
-The suite is not part of this repository, so this is run by hand before a release, not by `make test`. What it runs: the class
-"core" of test_s3.py and the SigV4 half of test_headers.py, without those marked fails_on_aws (--all takes them too).
+The suite is not part of this repository, so this is run by hand before a release, not by `make test`. What it runs: the
+class "core" of test_s3.py and the SigV4 half of test_headers.py, without those marked fails_on_aws (--all takes them
+too).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from post3tw.testing.server import RunningServer
 
@@ -66,7 +68,7 @@ def write_configuration(path: Path, host: str, port: int) -> None:
 def outcomes(report: Path) -> dict[str, str]:
     """Test name to passed, failed or skipped, from a JUnit report."""
     found = {}
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by pytest a moment ago
+    for case in ElementTree.parse(report).iter("testcase"):
         module = case.attrib["classname"].rsplit(".", 1)[-1]
         states = {child.tag for child in case}
         state = "failed" if states & {"failure", "error"} else "skipped" if "skipped" in states else "passed"
@@ -74,7 +76,9 @@ def outcomes(report: Path) -> dict[str, str]:
     return found
 
 
-def run_suite(suite: Path, configuration: Path, work: Path, *, everything: bool, select: str, jobs: int) -> dict[str, str]:
+def run_suite(
+    suite: Path, configuration: Path, work: Path, *, everything: bool, select: str, jobs: int
+) -> dict[str, str]:
     """Run the selected tests of the suite with its own interpreter."""
     found: dict[str, str] = {}
     for file, marks in SELECTIONS.items():
@@ -105,7 +109,8 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     write_identities(work / "identities.toml")
     with RunningServer(options=["--identities", str(work / "identities.toml")]) as server:
-        write_configuration(work / "s3tests.conf", server.host, server.port)
+        url = urlsplit(server.endpoint)
+        write_configuration(work / "s3tests.conf", str(url.hostname), url.port or 80)
         suite = arguments.suite.resolve()
         found = run_suite(
             suite, work / "s3tests.conf", work, everything=arguments.all, select=arguments.select, jobs=arguments.jobs

@@ -28,7 +28,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_truth_table(self) -> None:
         """Every condition against an existing and a missing object."""
-        for conditions, existing, missing in [
+        table: list[tuple[dict[str, Any], str, str]] = [
             ({}, "ok", "ok"),
             ({"if_none_match": "*"}, "PreconditionFailed", "ok"),
             ({"if_match": '"abc"'}, "ok", "NoSuchKey"),
@@ -40,7 +40,8 @@ class WriteTests(SynchronousTestCase):
             ({"if_match_size": 6}, "PreconditionFailed", "PreconditionFailed"),
             ({"if_match_modified": CREATED - 500}, "ok", "PreconditionFailed"),
             ({"if_match_modified": CREATED + 1000}, "PreconditionFailed", "PreconditionFailed"),
-        ]:
+        ]
+        for conditions, existing, missing in table:
             self.assertEqual(self.outcome(VERSION, **conditions), existing, conditions)
             self.assertEqual(self.outcome(None, **conditions), missing, conditions)
 
@@ -64,7 +65,7 @@ class ReadTests(SynchronousTestCase):
     def test_truth_table(self) -> None:
         """Each condition alone, and the two pairs in which one makes the other moot."""
         before, same, after = CREATED - 1000, CREATED, CREATED + 1000
-        for conditions, expected in [
+        table: list[tuple[dict[str, Any], str]] = [
             ({"if_match": '"abc"'}, "ok"),
             ({"if_match": '"x"'}, "PreconditionFailed"),
             ({"if_none_match": '"abc"'}, "NotModified"),
@@ -77,7 +78,8 @@ class ReadTests(SynchronousTestCase):
             ({"if_unmodified_since": same}, "ok"),
             ({"if_match": '"abc"', "if_unmodified_since": before}, "ok"),
             ({"if_none_match": '"x"', "if_modified_since": after}, "ok"),
-        ]:
+        ]
+        for conditions, expected in table:
             self.assertEqual(self.outcome(**conditions), expected, conditions)
 
     def test_copy_source_fails_hard(self) -> None:

@@ -14,7 +14,7 @@ from post3tw.api import types
 from post3tw.model.errors import AccessDenied, ContentSHA256Mismatch, NoSuchKey
 from post3tw.model.identity import Admission, Caller, Identity
 from post3tw.service.identities import Credential
-from post3tw.service.interfaces import IAuthorizedS3Service, IByteSource, IRequestBody
+from post3tw.service.interfaces import IAuthorizedS3Service, IByteSource, IRequestBody, Method
 
 
 @implementer(IConsumer)

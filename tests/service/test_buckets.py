@@ -268,5 +268,6 @@ class ListTests(BucketCase):
 
     async def test_bad_arguments(self) -> None:
         """Counts out of range and tokens that are not ours are refused."""
-        for members in [{"max_buckets": 0}, {"max_buckets": 10001}, {"continuation_token": "é"}]:
+        refused: list[dict[str, Any]] = [{"max_buckets": 0}, {"max_buckets": 10001}, {"continuation_token": "é"}]
+        for members in refused:
             await self.fails(InvalidArgument, ADA, types.ListBucketsInput(**members))

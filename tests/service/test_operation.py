@@ -68,6 +68,7 @@ class OperationTests(SynchronousTestCase):
 
     def test_unhonoured_members_are_refused(self) -> None:
         """A member that is not honoured, or a value that is not accepted, is refused and named."""
-        for members in [{"weight": 0}, {"acl": "public-read"}, {"locked": True}]:
+        refused: list[dict[str, Any]] = [{"weight": 0}, {"acl": "public-read"}, {"locked": True}]
+        for members in refused:
             error = self.assertRaises(NotImplementedHere, self.refuse, **members)
             self.assertEqual(error.details["member"], next(iter(members)))
