@@ -20,14 +20,18 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from post3tw.server.handshake import is_usable
 
 _WITH_CERTIFICATES = ("ssl", "tls")
 _BACKLOG = 1024
-"""Connections that may wait to be accepted, unless the endpoint says how many. Twisted's 50 are few when a server starts
-again and all its clients come back at once."""
+"""Connections that may wait to be accepted, unless the endpoint says how many. Twisted's 50 are few when a server
+starts again and all its clients come back at once."""
 
 
 class CannotListen(Exception):
@@ -104,7 +108,29 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     return endpoint
 
 
-def _reason(error: Exception) -> str:
+def _under_the_port(reactor: Any, description: str, factory: Any) -> Any:
+    """The factory that an endpoint puts under its port for `factory`, with certificates as they are now."""
+    capture = _CertificateReactor(reactor, listens=False)
+    endpoint = parse_endpoint(capture, description)
+    failures: list[Failure] = []
+    maybeDeferred(endpoint.listen, factory).addErrback(failures.append)
+    if failures:
+        raise CannotListen(f"{description}: {_reason(failures[0].value)}")
+    assert capture.factory is not None
+    return capture.factory.current
+
+
+def check_certificates(reactor: Any, description: str) -> None:
+    """Look whether an endpoint has a certificate that a client could use.
+
+    Raises:
+        CannotListen: it has none.
+    """
+    if not is_usable(_under_the_port(reactor, description, Factory.forProtocol(Protocol))):
+        raise CannotListen(f"{description}: there is no certificate, with its key, that a client could use")
+
+
+def _reason(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -127,6 +153,7 @@ class Listener:
     def __attrs_post_init__(self) -> None:
         if is_secure(self.description):
             self._certificates = _CertificateReactor(self._reactor)
+            check_certificates(self._reactor, self.description)
         self._endpoint = parse_endpoint(self._certificates or self._reactor, self.description)
 
     def bind(self) -> None:
@@ -163,14 +190,12 @@ class Listener:
         """Read certificates again; bad ones are logged and change nothing."""
         if self._certificates is None or self._certificates.factory is None:
             return
-        fresh = _CertificateReactor(self._reactor, listens=False)
         try:
-            parse_endpoint(fresh, self.description).listen(self._factory)
+            check_certificates(self._reactor, self.description)
+            self._certificates.factory.current = _under_the_port(self._reactor, self.description, self._factory)
         except CannotListen as error:
             self.log.error("Certificates are kept as they were: {reason}", reason=str(error))
             return
-        assert fresh.factory is not None
-        self._certificates.factory.current = fresh.factory.current
         self.log.info("Certificates read: {endpoint}", endpoint=self.description)
 
     def url(self) -> str:
