@@ -15,7 +15,7 @@ read stops, a write is given up unless it has begun to commit.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -36,7 +36,7 @@ from post3tw.s3.exchange import IExchange
 from post3tw.s3.limits import Limits
 from post3tw.s3.proxies import TrustedProxies
 from post3tw.s3.record import CLIENT_GONE, RequestObserver, RequestRecord, redacted
-from post3tw.service.interfaces import IAuthorizedS3Service
+from post3tw.service.interfaces import IAuthorizedS3Service, Method
 
 
 @define(eq=False)
@@ -66,7 +66,7 @@ class Pipeline:
     observers: Sequence[RequestObserver] = ()
     host_id: str = ""
     running: int = field(default=0, init=False)
-    _operations: Mapping[str, Callable[..., Awaitable[Any]]] = field(init=False)
+    _operations: Mapping[str, Method] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._operations = self.service.operations()
@@ -126,7 +126,7 @@ class Pipeline:
         self,
         exchange: IExchange,
         operation: Operation,
-        method: Callable[..., Awaitable[Any]],
+        method: Method,
         caller: Caller,
         input: Any,
         payload: Payload,

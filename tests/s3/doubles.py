@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -19,7 +19,7 @@ from post3tw.service.interfaces import IAuthorizedS3Service, IByteSource, IReque
 
 @implementer(IConsumer)
 class Collector:
-    """Takes a body; `pause` and `resume` do what a slow disk does."""
+    """Takes a body; `producer` can be paused, as a slow disk does."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -123,7 +123,7 @@ class MemoryService:
         }
         return {name: self._replaceable(name, method) for name, method in methods.items()}
 
-    def _replaceable(self, name: str, method: Method) -> Callable[..., Coroutine[Any, Any, Any]]:
+    def _replaceable(self, name: str, method: Method) -> Method:
         async def run(caller: Caller, input: Any, *body: IRequestBody) -> Any:
             assert caller.admission is not None
             self.callers.append(caller)
