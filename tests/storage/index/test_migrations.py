@@ -132,6 +132,16 @@ class MigrationTests(TestCase):
         self.assertIn("has schema 2", await self.refused({1: self.first}))
         self.assertEqual(self.files(), killed)
 
+    async def test_newer_beside_a_journal_is_refused(self) -> None:
+        """A rollback journal beside it, which a first start may leave, hides nothing: a newer schema is refused."""
+        index = await self.started({1: self.first, 2: SECOND})
+        await index.stop()
+        before = self.files()
+        with open(self.path + "-journal", "wb") as file:
+            file.write(bytes(512))
+        self.assertIn("has schema 2", await self.refused({1: self.first}))
+        self.assertEqual(self.files()[os.path.basename(self.path)], before[os.path.basename(self.path)])
+
     async def test_cut_off_first_start(self) -> None:
         """A first start that was cut off before the schema is taken up where it ended."""
         connection = sqlite3.connect(self.path)

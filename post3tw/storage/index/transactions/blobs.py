@@ -102,10 +102,7 @@ async def share(tx: ITransaction, placement: Placement, holder: bytes, body_id: 
             raise BlobGone
         return evolve(placement, body=body_id)
     if placement.blob is not None:
-        if not await tx.run(
-            "UPDATE blobs SET lease_until = NULL WHERE id = ? AND condemned IS NULL AND crcs IS NOT NULL",
-            placement.blob,
-        ):
+        if not await tx.run(_REVIVE, placement.blob):
             raise BlobGone
         await tx.run(_REFER, placement.blob, holder)
     return placement
