@@ -35,12 +35,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from post3tw.model.errors import DomainError, IncompleteBody, InvalidRequest, MalformedTrailer, SignatureDoesNotMatch
 from post3tw.wire.sigv4 import EMPTY_SHA256, signature
 
-SIGNED_CHUNKS = b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-SIGNED_CHUNKS_TRAILER = b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
-UNSIGNED_CHUNKS_TRAILER = b"STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-PAYLOADS = frozenset({SIGNED_CHUNKS, SIGNED_CHUNKS_TRAILER, UNSIGNED_CHUNKS_TRAILER})
-"""The values of x-amz-content-sha256 that say that a body is aws-chunked."""
-
 _LINE_LIMIT = 1024
 
 _signed_head = re.compile(rb"([0-9A-Fa-f]{1,16});chunk-signature=([0-9a-f]{64})").fullmatch

@@ -16,7 +16,7 @@ from post3tw.model.errors import (
     MalformedTrailer,
     SignatureDoesNotMatch,
 )
-from post3tw.wire.aws_chunked import PAYLOADS, ChunkedDecoder, SignatureChain, encode
+from post3tw.wire.aws_chunked import ChunkedDecoder, SignatureChain, encode
 from post3tw.wire.sigv4 import Credential, signing_key
 
 CREDENTIAL = Credential("AKIAIOSFODNN7EXAMPLE", "20130524", "us-east-1", "s3")
@@ -76,17 +76,6 @@ class PublishedExampleTests(SynchronousTestCase):
             )
             decoder = ChunkedDecoder(66560, chain=chain(TRAILER_SEED), trailers=[CRC])
             self.assertEqual(decode(decoder, [body]), (self.data, {CRC: "sOO8/Q=="}))
-
-    def test_kinds(self) -> None:
-        """The three payload kinds go by their names on the wire."""
-        self.assertEqual(
-            PAYLOADS,
-            {
-                b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-                b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-                b"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-            },
-        )
 
 
 class CuttingTests(SynchronousTestCase):
