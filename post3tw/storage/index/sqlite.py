@@ -18,11 +18,13 @@ disk is worth a thread. What takes longer is sliced: a group that has used up `S
 reactor, inside the same BEGIN, and a transaction with many statements pauses between two of them.
 
 **Failure.** Transactions raise their domain errors before their first write; such a member of a group is simply
-answered with its error when the others are. No SAVEPOINT is taken, which would cost a fifth more. Should a member
+answered with its error when the others are. No SAVEPOINT is taken, which would cost a tenth more. Should a member
 fail after it has written, the group is rolled back, and its members run again one by one: they are pure, and may. An
 error of SQLite in a statement is such a failure too. An error at COMMIT fails the whole group; nothing that may have
 reached the disk is tried again and believed. Only a disk that was too full to write to (not to sync) makes the
-members run again one by one, so that the small ones, deletes above all, still pass.
+members run again one by one, so that the small ones, deletes above all, still pass. A caller that is cancelled before
+its transaction began leaves nothing; later it still learns what came of it, because it must not take back bytes that a
+commit is about to refer to.
 
 **Reading.** `read` drives its coroutine on the reactor thread too, on a connection of its own, inside a BEGIN that
 costs a microsecond and makes all its statements see one committed state. It never waits for a writer. It cannot
