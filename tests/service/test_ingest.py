@@ -33,7 +33,7 @@ from post3tw.testing.blob_contract import noise
 from post3tw.wire.checksums import FRAME, frame_crcs, new
 from tests.service.bodies import HandFed, HeldThreads
 from tests.service.stores import BytesBody, make_store
-from tests.storage.faulty import FaultyFiles, open_descriptors
+from tests.storage.faulty import FaultyFiles, open_files
 
 A = ChecksumAlgorithm
 LIMIT = 1 << 40
@@ -50,6 +50,10 @@ class IngestCase(TestCase):
         self.files = FaultyFiles()
         self.blobs = evolve(store.blobs, files=self.files, durable=True)
         return evolve(store, blobs=self.blobs)
+
+    def open_files(self) -> list[str]:
+        """The files of blobs that are open."""
+        return open_files(self.blobs.directory, self.blobs.temporary)
 
     async def leases(self, store: Store) -> list[tuple[bytes, int, int]]:
         """id, created and lease_until of every blob's row."""
@@ -371,7 +375,7 @@ class LargeBodyTests(IngestCase):
     async def test_cancel_anywhere(self) -> None:
         """A caller who cancels, at whatever step, leaves no file and nothing open, even while threads still work."""
         store = await self.open_store()
-        before = open_descriptors()
+        before = self.open_files()
         for steps in range(12):
             disk, cpu = HeldThreads(), HeldThreads()
             held = evolve(store, blobs=evolve(self.blobs, threads=disk), cpu=cpu)
@@ -391,7 +395,7 @@ class LargeBodyTests(IngestCase):
                 disk.work_all()
                 cpu.work_all()
             self.assertTrue(stored.called)
-            self.assertEqual(open_descriptors(), before)
+            self.assertEqual(self.open_files(), before)
             if not ended:
                 await self.assert_nothing_left(store)
         self.assertTrue(ended)

@@ -25,7 +25,7 @@ from post3tw.testing.blob_contract import noise
 from post3tw.wire.checksums import FRAME, frame_crcs
 from tests.service.bodies import Connection, HeldThreads
 from tests.service.stores import BytesBody, make_store
-from tests.storage.faulty import FaultyFiles, open_descriptors
+from tests.storage.faulty import FaultyFiles, open_files
 
 LIMIT = 1 << 40
 
@@ -40,6 +40,10 @@ class ReadingCase(TestCase):
         self.files = FaultyFiles()
         self.blobs = evolve(store.blobs, files=self.files)
         return evolve(store, blobs=self.blobs)
+
+    def open_files(self) -> list[str]:
+        """The files of blobs that are open."""
+        return open_files(self.blobs.directory, self.blobs.temporary)
 
     async def put(self, store: Store, data: bytes) -> Placement:
         """Make a blob."""
@@ -250,7 +254,7 @@ class BackPressureTests(ReadingCase):
         """A client that goes away, at any point, ends the flow with ClientGone and leaves no file open."""
         store = await self.open_store()
         placement = await self.put(store, noise(4 * FRAME))
-        before = open_descriptors()
+        before = self.open_files()
         for steps in range(7):
             held, disk = self.held(store)
             source, connection = await self.source(held, Piece(placement, 0, 4 * FRAME)), Connection()
@@ -266,25 +270,25 @@ class BackPressureTests(ReadingCase):
             await self.assertFailure(done, ClientGone)
             self.assertEqual(len(connection.taken), taken)
             self.assertEqual(connection.unregistered, 0)
-            self.assertEqual(open_descriptors(), before)
+            self.assertEqual(self.open_files(), before)
         self.assertGreater(steps, 4)
 
     async def test_stuck_client_vanishes(self) -> None:
         """The same when the consumer is paused."""
         store = await self.open_store()
         placement = await self.put(store, noise(4 * FRAME))
-        before = open_descriptors()
+        before = self.open_files()
         source, connection = await self.source(store, Piece(placement, 0, 4 * FRAME)), Connection(stuck=True)
         done = source.deliver_to(connection)
         connection.producer.stopProducing()
         await self.assertFailure(done, ClientGone)
-        self.assertEqual((len(connection.taken), open_descriptors()), (1, before))
+        self.assertEqual((len(connection.taken), self.open_files()), (1, before))
 
     async def test_client_vanishes_while_written_to(self) -> None:
         """The same when it says so while it is being written to."""
         store = await self.open_store()
         placement = await self.put(store, noise(4 * FRAME))
-        before = open_descriptors()
+        before = self.open_files()
 
         class Vanishing(Connection):
             def write(self, data: bytes) -> None:
@@ -294,23 +298,23 @@ class BackPressureTests(ReadingCase):
         connection = Vanishing()
         done = (await self.source(store, Piece(placement, 0, 4 * FRAME))).deliver_to(connection)
         await self.assertFailure(done, ClientGone)
-        self.assertEqual((len(connection.taken), open_descriptors()), (1, before))
+        self.assertEqual((len(connection.taken), self.open_files()), (1, before))
 
     async def test_client_is_already_gone(self) -> None:
         """The same when it is gone before anything flows."""
         store = await self.open_store()
         placement = await self.put(store, noise(4 * FRAME))
-        before = open_descriptors()
+        before = self.open_files()
         connection = Connection(gone_at_once=True)
         done = (await self.source(store, Piece(placement, 0, 4 * FRAME))).deliver_to(connection)
         await self.assertFailure(done, ClientGone)
-        self.assertEqual((connection.taken, open_descriptors()), ([], before))
+        self.assertEqual((connection.taken, self.open_files()), ([], before))
 
     async def test_cancel(self) -> None:
         """Cancelling, at any point, stops the flow, unregisters and leaves no file open."""
         store = await self.open_store()
         placement = await self.put(store, noise(4 * FRAME))
-        before = open_descriptors()
+        before = self.open_files()
         for steps in range(5):
             held, disk = self.held(store)
             source, connection = await self.source(held, Piece(placement, 0, 4 * FRAME)), Connection()
@@ -322,7 +326,7 @@ class BackPressureTests(ReadingCase):
             disk.work_all()
             await self.assertFailure(done, CancelledError)
             self.assertEqual((len(connection.taken), connection.unregistered), (taken, 1))
-            self.assertEqual(open_descriptors(), before)
+            self.assertEqual(self.open_files(), before)
 
     async def test_cancel_while_written_to(self) -> None:
         """A consumer may cancel the flow from within a write."""
@@ -346,9 +350,9 @@ class BackPressureTests(ReadingCase):
         """A source that nobody asks for its bytes has opened nothing."""
         store = await self.open_store()
         placement = await self.put(store, noise(FRAME))
-        before = open_descriptors()
+        before = self.open_files()
         await self.source(store, Piece(placement, 0, FRAME))
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(self.open_files(), before)
 
 
 class DamageTests(ReadingCase):
@@ -414,12 +418,12 @@ class DamageTests(ReadingCase):
         """A disk that fails ends the flow, and leaves no file open."""
         store = await self.open_store()
         placement = await self.put(store, noise(FRAME))
-        before = open_descriptors()
+        before = self.open_files()
         for call in ("open", "pread"):
             self.files.fail = {call: errno.EIO}
             source = await self.source(store, Piece(placement, 0, FRAME))
             await self.assertFailure(source.deliver_to(Connection()), StorageFailed)
-            self.assertEqual(open_descriptors(), before)
+            self.assertEqual(self.open_files(), before)
 
     async def test_deleted_while_read(self) -> None:
         """A flow that began before a delete ends with the old bytes."""

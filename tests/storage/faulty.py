@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from post3tw.storage.files import Files
@@ -54,6 +55,11 @@ class FaultyFiles(Files):
         return [path for called, path in self.calls if called == name]
 
 
-def open_descriptors() -> int:
-    """How many files this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+def open_files(*paths: str) -> list[str]:
+    """What this process has open of some files and directories and of what is below them, deleted files included."""
+    wanted = tuple(os.path.realpath(path) for path in paths)
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [path for path in found if path.startswith(wanted)]

@@ -14,7 +14,7 @@ from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.interfaces import ISpace, StoreRefused
 from post3tw.storage.threads import NoThreads
-from tests.storage.faulty import FaultyFiles, open_descriptors
+from tests.storage.faulty import FaultyFiles, open_files
 
 HOLD = """
 import fcntl, os, sys
@@ -70,12 +70,12 @@ class DataDirectoryTests(TestCase):
     async def test_taken(self) -> None:
         """A second user is refused with one line that says where, and the first one is not disturbed."""
         await self.directory().start()
-        before = open_descriptors()
+        before = open_files(self.path)
         second = self.directory()
         with self.assertRaises(StoreRefused) as caught:
             await second.start()
         self.assertEqual(str(caught.exception), f"the data directory {self.path} is in use by another process")
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(open_files(self.path), before)
         await second.stop()
         with self.assertRaises(StoreRefused):
             await self.directory().start()

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import InsufficientStorage, StorageFailed
 from post3tw.storage.files import Files
-from tests.storage.faulty import FaultyFiles, open_descriptors
+from tests.storage.faulty import FaultyFiles, open_files
 
 
 class FilesTests(SynchronousTestCase):
@@ -134,13 +134,13 @@ class FilesTests(SynchronousTestCase):
 
     def test_failed_close(self) -> None:
         """A close that fails is not repeated: the descriptor is gone."""
-        before = open_descriptors()
+        before = open_files(self.directory)
         file = self.files.create(self.path)
         self.files.fail["close"] = errno.EIO
         with self.assertRaises(StorageFailed):
             file.close()
         file.close()
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(open_files(self.directory), before)
 
     def test_rename(self) -> None:
         """A renamed file has its new name only."""
@@ -159,13 +159,13 @@ class FilesTests(SynchronousTestCase):
 
     def test_sync_directory(self) -> None:
         """Syncing a directory leaves nothing open, whether it works or not."""
-        before = open_descriptors()
+        before = open_files(self.directory)
         self.files.sync_directory(self.directory)
         self.assertEqual(self.files.called("fsync"), [self.directory])
         self.files.fail["fsync"] = errno.EIO
         with self.assertRaises(StorageFailed):
             self.files.sync_directory(self.directory)
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(open_files(self.directory), before)
 
     def test_preallocate(self) -> None:
         """Preallocated space is taken at once."""

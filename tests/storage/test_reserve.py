@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.reserve import Reserve
-from tests.storage.faulty import FaultyFiles, open_descriptors
+from tests.storage.faulty import FaultyFiles, open_files
 
 SIZE = 1 << 20
 
@@ -64,12 +64,12 @@ class ReserveTests(SynchronousTestCase):
         """As long as there is no space for the reserve, writes are refused, and nothing of it is left lying about."""
         self.reserve.make()
         self.reserve.release()
-        before = open_descriptors()
+        before = open_files(self.path)
         for call in ("posix_fallocate", "open"):
             self.files.fail = {call: errno.ENOSPC}
             self.reserve.recover()
             self.assert_full()
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(open_files(self.path), before)
         self.files.fail = {}
         self.reserve.recover()
         self.assert_ready()

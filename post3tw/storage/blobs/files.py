@@ -229,7 +229,7 @@ class FileReader:
 
     async def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
-        if self._file is None:
+        if self._file is None or self._closed:
             raise StorageFailed(path=self._path, reason="closed")
         data = await self._threads.run(self._file.read, offset, length)
         if len(data) != length:

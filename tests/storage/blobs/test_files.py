@@ -14,7 +14,7 @@ from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.files import Files
 from post3tw.storage.threads import IThreads, NoThreads, Threads
 from post3tw.testing.blob_contract import MIB, ONE, TWO, BlobStoreContract, noise
-from tests.storage.faulty import FaultyFiles, open_descriptors
+from tests.storage.faulty import FaultyFiles, open_files
 
 NAME = "000102030405060708090a0b0c0d0e0f"
 
@@ -283,12 +283,12 @@ class FilesOnDiskTests(TestCase):
         """A reader keeps a deleted blob's bytes until it is closed, and not longer."""
         store = await self.start()
         await self.put(store)
-        before = open_descriptors()
+        before = open_files(self.directory)
         reader = await store.open(ONE)
         await store.delete([ONE])
         self.assertEqual(await reader.read(0, 5), b"bytes")
         reader.close()
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(open_files(self.directory), before)
 
     async def test_every_call_can_fail(self) -> None:
         """Whichever call fails, the blob is whole or not acknowledged, nothing stays open, and the next blob works."""
@@ -297,11 +297,11 @@ class FilesOnDiskTests(TestCase):
         await self.put(store, ONE, noise(1000))
         points = len(self.files.calls)
         self.assertGreater(points, 12)
-        before = open_descriptors()
+        before = open_files(self.directory)
         for error in (errno.EIO, errno.ENOSPC, errno.EMFILE):
             for point in range(points):
                 await self.start_over(point, error)
-                self.assertEqual(open_descriptors(), before, (point, error))
+                self.assertEqual(open_files(self.directory), before, (point, error))
 
     async def start_over(self, point: int, error: int) -> None:
         """Write and read a blob in a new store whose system call number `point` fails."""
@@ -335,7 +335,7 @@ class CancellationTests(TestCase):
         writer = await store.create(ONE)
         await writer.write(noise(MIB))
         await writer.finish()
-        before = open_descriptors()
+        before = open_files(directory)
         for n in range(20):
             Deferred.fromCoroutine(store.open(ONE)).addErrback(lambda _: None).cancel()
             Deferred.fromCoroutine(store.create(bytes([n]) * 16)).addErrback(lambda _: None).cancel()
@@ -343,5 +343,5 @@ class CancellationTests(TestCase):
             Deferred.fromCoroutine(reader.read(0, MIB)).addErrback(lambda _: None).cancel()
             reader.close()
         await store.stop()
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(open_files(directory), before)
         self.assertEqual(os.listdir(store.temporary), [])
