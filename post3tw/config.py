@@ -263,6 +263,8 @@ def read_config(given: Mapping[str, Any], environ: Mapping[str, str], backend_op
     if unknown:
         raise ConfigError(f"unknown option: {unknown[0]}")
     _check_root_key(values["access_key"], values["secret_key"])
+    if not values["listen"]:
+        raise ConfigError("--listen: there must be one endpoint at least")
     values["admin"] = None if values["admin"] in ("none", "") else values["admin"]
     return Config(**values, backend_options=extra)
 

@@ -61,7 +61,7 @@ class ServerProcess(ProcessProtocol):
     @property
     def url(self) -> str:
         """Where it serves S3."""
-        return self._found(r"S3 +(\S+)")
+        return self._found(r"(?m)^ +S3 +(\S+)")
 
     @property
     def admin_url(self) -> str:

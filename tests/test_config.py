@@ -172,6 +172,7 @@ class RefusalTests(SynchronousTestCase):
             ("trusted-proxy", "proxy.example"),
             ("bucket", "Not_A_Bucket"),
             ("domain", "no_domain"),
+            ("listen", ","),
         ):
             self.assertTrue(
                 self.refused({name: [value] if name == "bucket" else value}).startswith(f"--{name}: "), name

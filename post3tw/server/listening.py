@@ -111,13 +111,21 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 def _under_the_port(reactor: Any, description: str, factory: Any) -> Any:
     """The factory that an endpoint puts under its port for `factory`, with certificates as they are now."""
     capture = _CertificateReactor(reactor, listens=False)
-    endpoint = parse_endpoint(capture, description)
-    failures: list[Failure] = []
-    maybeDeferred(endpoint.listen, factory).addErrback(failures.append)
-    if failures:
-        raise CannotListen(f"{description}: {_reason(failures[0].value)}")
+    _listen(parse_endpoint(capture, description), description, factory)
     assert capture.factory is not None
     return capture.factory.current
+
+
+def _listen(endpoint: IStreamServerEndpoint, description: str, factory: Any) -> Any:
+    """The port of an endpoint, which must have it at once: a server that is starting has no later."""
+    ports: list[Any] = []
+    failures: list[Failure] = []
+    maybeDeferred(endpoint.listen, factory).addCallbacks(ports.append, failures.append)
+    if failures:
+        raise CannotListen(f"{description}: {_reason(failures[0].value)}")
+    if not ports:
+        raise CannotListen(f"{description}: this kind of endpoint does not listen at once")
+    return ports[0]
 
 
 def check_certificates(reactor: Any, description: str) -> None:
@@ -131,6 +139,8 @@ def check_certificates(reactor: Any, description: str) -> None:
 
 
 def _reason(error: BaseException | None) -> str:
+    if isinstance(error, CannotListenError):
+        error = error.socketError
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -162,17 +172,7 @@ class Listener:
         Raises:
             CannotListen: it cannot be had.
         """
-        outcome: list[Any] = []
-        maybeDeferred(self._endpoint.listen, self._factory).addBoth(outcome.append)
-        if not outcome:
-            raise CannotListen(f"{self.description}: this kind of endpoint does not listen at once")
-        try:
-            self.port = _result(outcome[0])
-        except CannotListenError as error:
-            reason = error.socketError
-            raise CannotListen(f"{self.description}: {getattr(reason, 'strerror', None) or reason}") from None
-        except Exception as error:
-            raise CannotListen(f"{self.description}: {_reason(error)}") from None
+        self.port = _listen(self._endpoint, self.description, self._factory)
         self.port.stopReading()
         if "backlog=" not in self.description and isinstance(self.port, tcp.Port):
             self.port.socket.listen(_BACKLOG)
@@ -207,10 +207,3 @@ class Listener:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         scheme = "https" if is_secure(self.description) else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port}"
-
-
-def _result(outcome: Any) -> Any:
-    """What a Deferred that has fired holds; raises its failure."""
-    if hasattr(outcome, "raiseException"):
-        outcome.raiseException()
-    return outcome

@@ -11,7 +11,8 @@ out. A request that is cut off by that was not acknowledged, so nothing is lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -162,7 +163,9 @@ class Server(MultiService):
         self.parts.ready.obstacle = None
         if self._signals is not None:
             self._reactor.callWhenRunning(self._signals.take)
-        say(self._banner(key, await has_buckets(self.parts.service, root.identity)).text(is_terminal()))
+        banner = self._banner(key, await has_buckets(self.parts.service, root.identity))
+        self.log.debug("Serving S3 on {urls}", urls=" ".join(banner.urls))
+        say(banner.text(is_terminal()))
 
     def _root_key(self) -> RootKey:
         config = self.parts.config
@@ -204,12 +207,14 @@ class Server(MultiService):
         if self._starting is not None:
             self._starting.cancel()
             await self._starting
-        for listener in parts.all_listeners:
-            await listener.close()
-        await parts.site.drain(parts.config.drain)
-        await maybeDeferred(super().stopService)
-        while self._opened:
-            await maybeDeferred(self._opened.pop().stop)
-        parts.access_log.close()
+        steps: list[Callable[[], Any]] = [listener.close for listener in parts.all_listeners]
+        steps += [partial(parts.site.drain, parts.config.drain), super().stopService]
+        steps += [each.stop for each in reversed(self._opened)]
+        steps += [parts.access_log.close]
+        for step in steps:
+            try:
+                await maybeDeferred(step)
+            except Exception:
+                self.log.failure("{step} failed; the server goes on stopping", step=step)
         if self._signals is not None:
             self._signals.give_back()
