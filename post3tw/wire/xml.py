@@ -65,16 +65,16 @@ class _Builder:
     """The expat handlers that grow a tree; one for each document."""
 
     def __init__(self, max_depth: int, max_elements: int) -> None:
-        self.root: Element | None = None
+        self.document = Element("")
         self._max_depth = max_depth
         self._elements_left = max_elements
-        self._open: list[Element] = []
+        self._open = [self.document]
         self._texts: list[list[str]] = [[]]
         self._names: dict[str, tuple[str, str]] = {}
 
     def start(self, qualified: str, attributes: dict[str, str]) -> None:
         self._elements_left -= 1
-        if self._elements_left < 0 or len(self._open) >= self._max_depth:
+        if self._elements_left < 0 or len(self._open) > self._max_depth:
             raise MalformedXML()
         try:
             name, namespace = self._names[qualified]
@@ -82,10 +82,7 @@ class _Builder:
             namespace, _, name = qualified.rpartition(" ")
             self._names[qualified] = name, namespace
         element = Element(name, namespace, _local_names(attributes) if attributes else attributes)
-        if self._open:
-            self._open[-1].children.append(element)
-        else:
-            self.root = element
+        self._open[-1].children.append(element)
         self._open.append(element)
         self._texts.append([])
 
@@ -138,9 +135,7 @@ def parse(data: bytes, *, max_depth: int = 16, max_elements: int = 100_000) -> E
         parser.Parse(data, True)
     except expat.ExpatError:
         raise MalformedXML() from None
-    if builder.root is None:
-        raise MalformedXML()
-    return builder.root
+    return builder.document.children[0]
 
 
 def escape(text: str) -> str:

@@ -28,6 +28,8 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(root.find("Quiet").text, "true")  # type: ignore[union-attr]
         keys = [key.text for entry in root.findall("Object") for key in entry.findall("Key")]
         self.assertEqual(keys, ["a b", "c"])
+        self.assertIs(root.find("Object"), root.children[1])
+        self.assertEqual(repr(root), "<Element 'Delete', 3 children>")
 
     def test_find_nothing(self) -> None:
         """A child that is not there is None, or no elements."""
