@@ -104,6 +104,7 @@ class AuthorizedService:
                 refuse(input, rule.payload)
             return await method(caller, input, *body)
 
+        guarded.declaration = rule.declaration  # type: ignore[attr-defined]
         return guarded
 
 
