@@ -11,6 +11,7 @@ out. A request that is cut off by that was not acknowledged, so nothing is lost.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -158,6 +159,10 @@ class Server(MultiService):
         for service in self.parts.services:
             service.setServiceParent(self)
         await make_buckets(self.parts.service, root.identity, self.parts.config.bucket)
+        # Modules, classes and tables stay for good. With them in sight a full pass of the garbage collector took 50 ms, in
+        # which nobody was served; without, 10 ms.
+        gc.collect()
+        gc.freeze()
         for listener in self.parts.all_listeners:
             listener.open_gate()
         self.parts.ready.obstacle = None
