@@ -159,8 +159,8 @@ class Server(MultiService):
         for service in self.parts.services:
             service.setServiceParent(self)
         await make_buckets(self.parts.service, root.identity, self.parts.config.bucket)
-        # Modules, classes and tables stay for good. With them in sight a full pass of the garbage collector took 50 ms, in
-        # which nobody was served; without, 10 ms.
+        # Modules, classes and tables stay for good. With them in sight a full pass of the garbage collector took 50 ms,
+        # in which nobody was served; without, 10 ms.
         gc.collect()
         gc.freeze()
         for listener in self.parts.all_listeners:
