@@ -160,16 +160,15 @@ class PieceSource:
 
     async def _wait(self, event: Deferred[T]) -> T:
         """Wait for an event, or for the order to stop."""
-        self._waiting = event
-        try:
-            result = await event
-        except CancelledError:
-            raise self._stopped or CancelledError() from None
-        finally:
-            self._waiting = None
-        if self._stopped is not None:
-            raise self._stopped
-        return result
+        if self._stopped is None:
+            self._waiting = event
+            try:
+                return await event
+            except CancelledError:
+                pass
+            finally:
+                self._waiting = None
+        raise self._stopped or CancelledError()
 
     def _stop(self, error: Exception) -> None:
         if self._stopped is None:

@@ -173,9 +173,18 @@ class SmallBodyTests(IngestCase):
 
     async def test_too_large_while_subscribing(self) -> None:
         """The same when the source delivers before its `deliver_to` has returned."""
+
+        class Hasty(HandFed):
+            def deliver_to(self, consumer: Any) -> Deferred[None]:
+                done = super().deliver_to(consumer)
+                self.feed(b"123456")
+                return done
+
         store = await self.open_store()
+        source = Hasty()
         with self.assertRaises(EntityTooLarge):
-            await ingest(store, BytesBody(b"123456", declared=False), (), max_size=5)
+            await ingest(store, source, (), max_size=5)
+        self.assertTrue(source.cancelled)
 
     async def test_verify(self) -> None:
         """The caller's check sees the digests, and what it raises ends the ingest."""
@@ -370,6 +379,7 @@ class LargeBodyTests(IngestCase):
         source.feed(noise(FRAME))
         source.fail(ClientGone())
         await self.assertFailure(stored, ClientGone)
+        await self.turn(store)
         await self.assert_nothing_left(store)
 
     async def test_cancel_anywhere(self) -> None:

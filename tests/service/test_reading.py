@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -299,6 +300,11 @@ class BackPressureTests(ReadingCase):
         done = (await self.source(store, Piece(placement, 0, 4 * FRAME))).deliver_to(connection)
         await self.assertFailure(done, ClientGone)
         self.assertEqual((len(connection.taken), self.open_files()), (1, before))
+        self.flip(placement, FRAME)  # now the frame that is read ahead fails, which is nobody's business any more
+        source = await self.source(store, Piece(placement, 0, 4 * FRAME))
+        await self.assertFailure(source.deliver_to(Vanishing()), ClientGone)
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     async def test_client_is_already_gone(self) -> None:
         """The same when it is gone before anything flows."""

@@ -92,6 +92,14 @@ class FrameTests(SynchronousTestCase):
             with self.assertRaises(CorruptedData):
                 verify_frame(PLACEMENT, 2, data)
 
+    def test_length_that_the_row_does_not_know(self) -> None:
+        """Bytes that match their checksum but not the size in the row are refused."""
+        placement = Placement(4, blob=b"b" * 16, crcs=frame_crcs(b"hello"))
+        with self.assertRaises(CorruptedData):
+            verify_frame(placement, 0, b"hello")
+        with self.assertRaises(CorruptedData):
+            verify_all(placement, b"hello")
+
     def test_missing_checksums(self) -> None:
         """Bytes whose checksums are lost do not pass for good ones."""
         bare = evolve(PLACEMENT, crcs=b"")

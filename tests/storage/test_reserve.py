@@ -50,8 +50,10 @@ class ReserveTests(SynchronousTestCase):
         self.reserve.make()
         self.reserve.release()
         self.assert_full()
+        self.files.calls.clear()
         self.reserve.release()
         self.assert_full()
+        self.assertEqual(self.files.calls, [])
 
     def test_recover(self) -> None:
         """When space has returned, the reserve is made again and writes are admitted."""

@@ -14,6 +14,7 @@ from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.files import Files
 from post3tw.storage.threads import IThreads, NoThreads, Threads
 from post3tw.testing.blob_contract import MIB, ONE, TWO, BlobStoreContract, noise
+from tests.service.bodies import HeldThreads
 from tests.storage.faulty import FaultyFiles, open_files
 
 NAME = "000102030405060708090a0b0c0d0e0f"
@@ -345,3 +346,13 @@ class CancellationTests(TestCase):
         await store.stop()
         self.assertEqual(open_files(directory), before)
         self.assertEqual(os.listdir(store.temporary), [])
+
+    async def test_cleaning_up_overtakes_the_work(self) -> None:
+        """What was cancelled before its thread came to it is not done any more."""
+        directory, disk = self.mktemp(), HeldThreads()
+        store = store_in(directory, Files(), disk)
+        for call in (store.create(ONE), store.open(ONE)):
+            Deferred.fromCoroutine(call).addErrback(lambda _: None).cancel()
+            disk.waiting.reverse()
+            disk.work_all()
+        self.assertEqual((open_files(directory), os.listdir(store.temporary)), ([], []))
