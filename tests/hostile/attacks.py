@@ -117,7 +117,7 @@ def sound(operation: Operation, place: Place) -> Request:
         **_GIVEN,
         "uploadId": place.upload.encode(),
         "x-amz-copy-source": f"/{place.objects}/{place.source}".encode(),
-        "x-amz-rename-source": f"/{place.objects}/{place.source}".encode(),
+        "x-amz-rename-source": place.source.encode(),
     }
     query = {name: (value or "").encode() or given.get(name, b"") for name, value in operation.selectors}
     for where, name in operation.bindings.values():
