@@ -168,6 +168,22 @@ class ServingTests(TestCase):
         await self.round_trip(server)
         await self.stopped(server)
 
+    async def test_proxy_protocol(self) -> None:
+        """Behind a proxy that speaks the PROXY protocol, the client is who the proxy says it is."""
+        options = ("--data-dir", str(self.data), "--listen", "haproxy:tcp:0:interface=127.0.0.1", "--admin", "none")
+        server = spawn(self, (*TWISTD, "post3", *options), KEYS)
+        await server.up
+        host, port = server.url.removeprefix("http://").split(":")
+
+        def ask() -> bytes:
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(b"PROXY TCP4 203.0.113.7 192.0.2.1 5555 80\r\nGET / HTTP/1.1\r\nHost: s3\r\n\r\n")
+                return connection.recv(1000)
+
+        self.assertIn(b" 403 ", await in_thread(ask))
+        await self.stopped(server)
+        self.assertIn('"client_ip":"203.0.113.7"', server.err)
+
     async def test_relaxed_says_so(self) -> None:
         """A server that does not sync says so at start."""
         server = await start_server(self, "--data-dir", str(self.data), "--durability", "relaxed")

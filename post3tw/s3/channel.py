@@ -62,7 +62,7 @@ class S3Channel(http.HTTPChannel):
     def __init__(self, site: S3Site, refused: bool) -> None:
         super().__init__()
         self.site = site
-        self.peer = ""
+        self.peer: str | None = None
         self.secure = False
         self._refused = refused
         self._buffer = b""
@@ -91,7 +91,6 @@ class S3Channel(http.HTTPChannel):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
         self.secure = ISSLTransport(transport, None) is not None
-        self.peer = str(getattr(transport.getPeer(), "host", ""))
         self._since = self.site.seconds()
         transport.registerProducer(self, True)
 
@@ -141,6 +140,8 @@ class S3Channel(http.HTTPChannel):
         """Called by the transport."""
         if self._closed:
             return
+        if self.peer is None:  # only now, because behind the PROXY protocol the first bytes say who it is
+            self.peer = str(getattr(self.transport.getPeer(), "host", ""))
         if self._lingering is not None:
             self._lingering -= len(data)
             if self._lingering < 0:
@@ -237,7 +238,7 @@ class S3Channel(http.HTTPChannel):
         return True
 
     def _dispatch(self, head: RequestHead) -> None:
-        head.peer, head.secure = self.peer, self.secure
+        head.peer, head.secure = self.peer or "", self.secure
         body = IncomingBody(self, head.content_length)
         self._body = None if body.complete else body
         self._since, self._mark = self.site.seconds(), 0
@@ -251,7 +252,7 @@ class S3Channel(http.HTTPChannel):
         """Answer what is not a request. Nothing after it can be trusted to begin where we think it does."""
         self._buffer = b""
         self._last = True
-        head = RequestHead("", b"", "HTTP/1.1", [], {}, peer=self.peer, secure=self.secure)
+        head = RequestHead("", b"", "HTTP/1.1", [], {}, peer=self.peer or "", secure=self.secure)
         self._request = S3Request(self, head, IncomingBody(self, None))
         self._body = self._request.body
         self.site.refuse(self._request, error)
