@@ -1,75 +1,23 @@
-"""Tests of post3tw.service.reading."""
+"""Tests of post3tw.service.reading: what flows, and what of it is damaged."""
 
 from __future__ import annotations
 
 import errno
-import gc
 import hashlib
 import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.trial.unittest import TestCase
 
-from post3tw.model.errors import ClientGone, CorruptedData, OperationAborted, StorageFailed
+from post3tw.model.errors import CorruptedData, OperationAborted, StorageFailed
 from post3tw.model.version import Placement
-from post3tw.service.ingest import ingest
-from post3tw.service.interfaces import IByteSource
 from post3tw.service.reading import Piece, open_pieces, stream_pieces
-from post3tw.service.store import Store
-from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.index.transactions.blobs import place
 from post3tw.storage.threads import IThreads, Threads
-from post3tw.testing.blob_contract import noise
+from post3tw.testing.blob_fixture import noise
 from post3tw.wire.checksums import FRAME, frame_crcs
-from tests.service.bodies import Connection, HeldThreads
-from tests.service.stores import BytesBody, make_store
-from tests.storage.faulty import FaultyFiles, open_files
-
-LIMIT = 1 << 40
-
-
-class ReadingCase(TestCase):
-    """A store with blobs in it."""
-
-    async def open_store(self) -> Store:
-        """A store over files that can fail."""
-        store = await make_store(self)
-        assert isinstance(store.blobs, FileBlobs)
-        self.files = FaultyFiles()
-        self.blobs = evolve(store.blobs, files=self.files)
-        return evolve(store, blobs=self.blobs)
-
-    def open_files(self) -> list[str]:
-        """The files of blobs that are open."""
-        return open_files(self.blobs.directory, self.blobs.temporary)
-
-    async def put(self, store: Store, data: bytes) -> Placement:
-        """Make a blob."""
-        stored = await ingest(store, BytesBody(data), (), max_size=LIMIT, inline_max=0)
-        return stored.placement
-
-    def held(self, store: Store) -> tuple[Store, HeldThreads]:
-        """The same store with a disk that does nothing until it is told to."""
-        disk = HeldThreads()
-        return evolve(store, blobs=evolve(self.blobs, threads=disk)), disk
-
-    async def source(self, store: Store, *pieces: Piece) -> IByteSource:
-        """The source of some pieces."""
-        body = await open_pieces(store, pieces)
-        assert not isinstance(body, bytes)
-        return body
-
-    def flip(self, placement: Placement, position: int) -> None:
-        """Turn a bit of a blob on disk."""
-        assert placement.blob is not None
-        with open(self.blobs.path(placement.blob), "r+b") as file:
-            file.seek(position)
-            (byte,) = file.read(1)
-            file.seek(position)
-            file.write(bytes([byte ^ 1]))
+from tests.service.bodies import Connection
+from tests.service.reading_case import ReadingCase
 
 
 class InlineTests(ReadingCase):
@@ -206,159 +154,6 @@ class FlowTests(ReadingCase):
         source, connection = await self.source(threaded, Piece(placement, 0, len(data))), Slow()
         await source.deliver_to(connection)
         self.assertEqual(hashlib.sha256(connection.data).digest(), hashlib.sha256(data).digest())
-
-
-class BackPressureTests(ReadingCase):
-    """Consumers that are slow, stuck or gone."""
-
-    async def test_read_ahead(self) -> None:
-        """While one frame is being sent the next is read, and no more; a stuck consumer stops the reading."""
-        store = await self.open_store()
-        data = noise(5 * FRAME)
-        held, disk = self.held(store)
-        placement = await self.put(store, data)
-        source, connection = await self.source(held, Piece(placement, 0, len(data))), Connection(stuck=True)
-        done = source.deliver_to(connection)
-        self.files.calls.clear()
-        disk.work_all()
-        self.assertEqual((len(connection.taken), len(self.files.called("pread"))), (1, 2))
-        connection.producer.resumeProducing()
-        self.assertEqual(len(connection.taken), 2)
-        disk.work_all()
-        self.assertEqual((len(connection.taken), len(self.files.called("pread"))), (2, 3))
-        while not done.called:
-            connection.producer.resumeProducing()
-            disk.work_all()
-        await done
-        self.assertTrue(connection.data == data)
-
-    async def test_paused_from_the_start(self) -> None:
-        """A consumer that is already full gets nothing until it says so."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(FRAME))
-        source = await self.source(store, Piece(placement, 0, FRAME))
-
-        class Full(Connection):
-            def registerProducer(self, producer: Any, streaming: bool) -> None:
-                super().registerProducer(producer, streaming)
-                producer.pauseProducing()
-                producer.pauseProducing()
-
-        connection = Full()
-        done = source.deliver_to(connection)
-        self.assertEqual(connection.taken, [])
-        connection.producer.resumeProducing()
-        await done
-        self.assertEqual(len(connection.data), FRAME)
-
-    async def test_vanishing_client(self) -> None:
-        """A client that goes away, at any point, ends the flow with ClientGone and leaves no file open."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(4 * FRAME))
-        before = self.open_files()
-        for steps in range(7):
-            held, disk = self.held(store)
-            source, connection = await self.source(held, Piece(placement, 0, 4 * FRAME)), Connection()
-            done = source.deliver_to(connection)
-            for _ in range(steps):
-                disk.work()
-            producer, taken = connection.producer, len(connection.taken)
-            if done.called:
-                break
-            producer.stopProducing()
-            producer.stopProducing()
-            disk.work_all()
-            await self.assertFailure(done, ClientGone)
-            self.assertEqual(len(connection.taken), taken)
-            self.assertEqual(connection.unregistered, 0)
-            self.assertEqual(self.open_files(), before)
-        self.assertGreater(steps, 4)
-
-    async def test_stuck_client_vanishes(self) -> None:
-        """The same when the consumer is paused."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(4 * FRAME))
-        before = self.open_files()
-        source, connection = await self.source(store, Piece(placement, 0, 4 * FRAME)), Connection(stuck=True)
-        done = source.deliver_to(connection)
-        connection.producer.stopProducing()
-        await self.assertFailure(done, ClientGone)
-        self.assertEqual((len(connection.taken), self.open_files()), (1, before))
-
-    async def test_client_vanishes_while_written_to(self) -> None:
-        """The same when it says so while it is being written to."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(4 * FRAME))
-        before = self.open_files()
-
-        class Vanishing(Connection):
-            def write(self, data: bytes) -> None:
-                super().write(data)
-                self.producer.stopProducing()
-
-        connection = Vanishing()
-        done = (await self.source(store, Piece(placement, 0, 4 * FRAME))).deliver_to(connection)
-        await self.assertFailure(done, ClientGone)
-        self.assertEqual((len(connection.taken), self.open_files()), (1, before))
-        self.flip(placement, FRAME)  # now the frame that is read ahead fails, which is nobody's business any more
-        source = await self.source(store, Piece(placement, 0, 4 * FRAME))
-        await self.assertFailure(source.deliver_to(Vanishing()), ClientGone)
-        gc.collect()
-        self.assertEqual(self.flushLoggedErrors(), [])
-
-    async def test_client_is_already_gone(self) -> None:
-        """The same when it is gone before anything flows."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(4 * FRAME))
-        before = self.open_files()
-        connection = Connection(gone_at_once=True)
-        done = (await self.source(store, Piece(placement, 0, 4 * FRAME))).deliver_to(connection)
-        await self.assertFailure(done, ClientGone)
-        self.assertEqual((connection.taken, self.open_files()), ([], before))
-
-    async def test_cancel(self) -> None:
-        """Cancelling, at any point, stops the flow, unregisters and leaves no file open."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(4 * FRAME))
-        before = self.open_files()
-        for steps in range(5):
-            held, disk = self.held(store)
-            source, connection = await self.source(held, Piece(placement, 0, 4 * FRAME)), Connection()
-            done = source.deliver_to(connection)
-            for _ in range(steps):
-                disk.work()
-            taken = len(connection.taken)
-            done.cancel()
-            disk.work_all()
-            await self.assertFailure(done, CancelledError)
-            self.assertEqual((len(connection.taken), connection.unregistered), (taken, 1))
-            self.assertEqual(self.open_files(), before)
-
-    async def test_cancel_while_written_to(self) -> None:
-        """A consumer may cancel the flow from within a write."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(4 * FRAME))
-        held, disk = self.held(store)
-        flows: list[Deferred[None]] = []
-
-        class Cancelling(Connection):
-            def write(self, data: bytes) -> None:
-                super().write(data)
-                flows[0].cancel()
-
-        connection = Cancelling()
-        flows.append((await self.source(held, Piece(placement, 0, 4 * FRAME))).deliver_to(connection))
-        disk.work_all()
-        await self.assertFailure(flows[0], CancelledError)
-        self.assertEqual(len(connection.taken), 1)
-
-    async def test_source_never_used(self) -> None:
-        """A source that nobody asks for its bytes has opened nothing."""
-        store = await self.open_store()
-        placement = await self.put(store, noise(FRAME))
-        before = self.open_files()
-        await self.source(store, Piece(placement, 0, FRAME))
-        self.assertEqual(self.open_files(), before)
 
 
 class DamageTests(ReadingCase):

@@ -14,7 +14,7 @@ from post3tw.storage.frames import (
     verify_all,
     verify_frame,
 )
-from post3tw.testing.blob_contract import noise
+from post3tw.testing.blob_fixture import noise
 from post3tw.wire.checksums import FRAME, frame_crcs
 
 BODY = noise(2 * FRAME + 5)

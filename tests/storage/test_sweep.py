@@ -15,7 +15,7 @@ from post3tw.service.store import Store
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.index.transactions.blobs import place, release, share
 from post3tw.storage.sweep import BlobSweep
-from post3tw.testing.blob_contract import noise
+from post3tw.testing.blob_fixture import noise
 from tests.service.stores import BytesBody, make_store
 from tests.storage.faulty import FaultyFiles
 

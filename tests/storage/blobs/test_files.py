@@ -13,7 +13,8 @@ from post3tw.model.errors import CorruptedData, DomainError, InsufficientStorage
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.files import Files
 from post3tw.storage.threads import IThreads, NoThreads, Threads
-from post3tw.testing.blob_contract import MIB, ONE, TWO, BlobStoreContract, noise
+from post3tw.testing.blob_contract import BlobStoreContract
+from post3tw.testing.blob_fixture import MIB, ONE, TWO, noise
 from tests.service.bodies import HeldThreads
 from tests.storage.faulty import FaultyFiles, open_files
 
