@@ -58,6 +58,7 @@ class CheckpointsTests(SynchronousTestCase):
         self.assertFalse(self.checkpoints.due())
         self.log_is(SOFT_LIMIT + 1)
         self.assertFalse(self.checkpoints.due())
+        self.let_go.set()
         self.checkpoints.settle()
 
     def end_background(self) -> None:
@@ -65,6 +66,7 @@ class CheckpointsTests(SynchronousTestCase):
         [background] = [thread for thread in threading.enumerate() if thread.name == "post3-checkpoint"]
         self.let_go.set()
         background.join()
+        self.let_go.clear()
 
     def test_too_long(self) -> None:
         """A log beyond the hard limit is due at once."""
