@@ -50,10 +50,6 @@ class RequestTimeTooSkewed(DomainError):
     """The request's time is more than 15 minutes away from ours. Details: request_time, server_time."""
 
 
-class MissingSecurityHeader(DomainError):
-    """A header that signing needs is missing. Details: missing_header_name."""
-
-
 class UnsignedHeaders(AccessDenied):
     """x-amz-* headers came with a signed request but were not signed. Details: headers_not_signed."""
 
@@ -93,10 +89,6 @@ class InvalidBucketName(DomainError):
     """Details: bucket_name."""
 
 
-class InvalidBucketState(DomainError):
-    """The request is not valid for the current state of the bucket."""
-
-
 class InvalidLocationConstraint(DomainError):
     """Details: location_constraint."""
 
@@ -107,10 +99,6 @@ class IllegalLocationConstraint(DomainError):
 
 class NoSuchTagSet(DomainError):
     """The bucket has no tags. Details: bucket_name."""
-
-
-class NoSuchConfiguration(DomainError):
-    """A bucket document of this kind does not exist; subclasses name the kind."""
 
 
 # -- objects ----------------------------------------------------------------------------------------------------------
@@ -135,14 +123,6 @@ class KeyTooLong(DomainError):
     """A key of more than 1024 bytes of UTF-8. Details: size, max_size_allowed."""
 
 
-class InvalidObjectState(DomainError):
-    """Details: storage_class, access_tier."""
-
-
-class ObjectAlreadyExists(DomainError):
-    """RenameObject onto an existing key that must not exist."""
-
-
 class EntityTooLarge(DomainError):
     """Details: proposed_size, max_size_allowed."""
 
@@ -164,10 +144,6 @@ class NotModified(DomainError):
 
     Details: etag, last_modified (datetime), version_id, cache_control, expires, as far as they exist.
     """
-
-
-class ConditionalRequestConflict(DomainError):
-    """A conditional write lost against another one that ran at the same time. Details: condition, key."""
 
 
 class OperationAborted(DomainError):
@@ -201,8 +177,7 @@ class InvalidPartOrder(DomainError):
     """Part numbers must ascend. Details: upload_id."""
 
 
-# -- what the client sent
-# -----------------------------------------------------------------------------------------------
+# -- what the client sent ----------------------------------------------------------------------------------------------
 
 
 class InvalidArgument(DomainError):

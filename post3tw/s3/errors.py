@@ -49,11 +49,6 @@ class S3ErrorCode(Enum):
     """The bucket is already the caller's."""
     BucketNotEmpty = 409, "The bucket you tried to delete is not empty"
     """A bucket is deleted when nothing is in it, old versions included."""
-    ConditionalRequestConflict = (
-        409,
-        "The conditional request cannot succeed due to a conflicting operation against this resource.",
-    )
-    """A conditional write met another write of the same key."""
     EntityTooLarge = 400, "Your proposed upload exceeds the maximum allowed size"
     """More than 5 GiB in one piece."""
     EntityTooSmall = 400, "Your proposed upload is smaller than the minimum allowed size"
@@ -75,14 +70,10 @@ class S3ErrorCode(Enum):
     """A parameter or header that S3 does not take."""
     InvalidBucketName = 400, "The specified bucket is not valid."
     """Not a name for a bucket."""
-    InvalidBucketState = 409, "The request is not valid with the current state of the bucket."
-    """Something else about the bucket has to change first."""
     InvalidDigest = 400, "The Content-MD5 you specified was invalid."
     """Content-MD5 is not a digest at all."""
     InvalidLocationConstraint = 400, "The specified location-constraint is not valid"
     """No such region."""
-    InvalidObjectState = 403, "The operation is not valid for the object's storage class"
-    """An archived object that has to be restored first."""
     InvalidPart = (
         400,
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
@@ -125,8 +116,6 @@ class S3ErrorCode(Enum):
     """A body of which nobody knows how long it is."""
     MissingRequestBodyError = 400, "Request body is empty."
     """A document was to come and none did."""
-    MissingSecurityHeader = 400, "Your request was missing a required header."
-    """A header that a signature needs."""
     NoSuchBucket = 404, "The specified bucket does not exist"
     """No such bucket."""
     NoSuchKey = 404, "The specified key does not exist."
@@ -145,8 +134,6 @@ class S3ErrorCode(Enum):
     """S3 has it and we have not, yet."""
     NotModified = 304, "Not Modified"
     """Nothing new; an answer without a body."""
-    ObjectAlreadyExists = 409, "The object already exists."
-    """A rename onto an object that must not be there."""
     OperationAborted = (
         409,
         "A conflicting conditional operation is currently in progress against this resource. Please try again.",
@@ -190,7 +177,6 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.BucketNotEmpty: S3ErrorCode.BucketNotEmpty,
     domain.BlobGone: S3ErrorCode.OperationAborted,
     domain.ClientGone: S3ErrorCode.IncompleteBody,
-    domain.ConditionalRequestConflict: S3ErrorCode.ConditionalRequestConflict,
     domain.CorsNotEnabled: S3ErrorCode.AccessForbidden,
     domain.ContentSHA256Mismatch: S3ErrorCode.XAmzContentSHA256Mismatch,
     domain.CorruptedData: S3ErrorCode.InternalError,
@@ -204,10 +190,8 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.InvalidAccessKeyId: S3ErrorCode.InvalidAccessKeyId,
     domain.InvalidArgument: S3ErrorCode.InvalidArgument,
     domain.InvalidBucketName: S3ErrorCode.InvalidBucketName,
-    domain.InvalidBucketState: S3ErrorCode.InvalidBucketState,
     domain.InvalidDigest: S3ErrorCode.InvalidDigest,
     domain.InvalidLocationConstraint: S3ErrorCode.InvalidLocationConstraint,
-    domain.InvalidObjectState: S3ErrorCode.InvalidObjectState,
     domain.InvalidPart: S3ErrorCode.InvalidPart,
     domain.InvalidPartOrder: S3ErrorCode.InvalidPartOrder,
     domain.InvalidRange: S3ErrorCode.InvalidRange,
@@ -223,7 +207,6 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.MethodNotAllowed: S3ErrorCode.MethodNotAllowed,
     domain.MissingContentLength: S3ErrorCode.MissingContentLength,
     domain.MissingRequestBody: S3ErrorCode.MissingRequestBodyError,
-    domain.MissingSecurityHeader: S3ErrorCode.MissingSecurityHeader,
     domain.NoSuchBucket: S3ErrorCode.NoSuchBucket,
     domain.NoSuchKey: S3ErrorCode.NoSuchKey,
     domain.NoSuchTagSet: S3ErrorCode.NoSuchTagSet,
@@ -231,7 +214,6 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.NoSuchVersion: S3ErrorCode.NoSuchVersion,
     domain.NotImplementedHere: S3ErrorCode.NotImplemented,
     domain.NotModified: S3ErrorCode.NotModified,
-    domain.ObjectAlreadyExists: S3ErrorCode.ObjectAlreadyExists,
     domain.OperationAborted: S3ErrorCode.OperationAborted,
     domain.PreconditionFailed: S3ErrorCode.PreconditionFailed,
     domain.RequestTimeTooSkewed: S3ErrorCode.RequestTimeTooSkewed,
