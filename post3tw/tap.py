@@ -39,7 +39,7 @@ from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
 from post3tw.service.sweeper import Sweeper
 from post3tw.storage.backends import find_backend, installed_backends
-from post3tw.storage.interfaces import IBackend, IMeasured, OpenedStore, StoreRefused
+from post3tw.storage.interfaces import IBackend, IMeasured, ISpace, OpenedStore, StoreRefused
 from post3tw.storage.sweep import BlobSweep
 from post3tw.storage.threads import Threads
 
@@ -48,6 +48,9 @@ IDENTITIES_INTERVAL = 2.0
 
 SPACE_INTERVAL = 5.0
 """Seconds between two looks whether a full disk has space again."""
+
+FULL_DISK_GRACE = 60_000
+"""Milliseconds that unreferenced blobs stay for the sake of readers while the disk is full."""
 
 SWEEP_INTERVAL = 300.0
 """Seconds between two rounds of the sweeper."""
@@ -253,14 +256,17 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, reactor:
     cpu = Threads(reactor, "post3-cpu", os.cpu_count() or 1)
     started = [cpu, opened.index, opened.blobs]
     services = []
+    tasks: dict[str, Callable[[], Awaitable[object]]]
     pause = partial(deferLater, reactor, 0)
     store = Store(opened.index, opened.blobs, ids, config.region, cpu, pause=pause)
     if opened.space is not None:
         store = evolve(store, admit_write=opened.space.admit_write)
         started.insert(0, opened.space)
-        services.append(Sweeper(reactor, SPACE_INTERVAL, {"look for space": opened.space.recover}))
     sweep = CountedSweep(BlobSweep(store.index, store.blobs, ids, grace=int(config.blob_grace * 1000)))
-    tasks: dict[str, Callable[[], Awaitable[object]]] = {
+    if opened.space is not None:
+        tasks = {"look for space": partial(sweep.make_space, opened.space)}
+        services.append(Sweeper(reactor, SPACE_INTERVAL, tasks))
+    tasks = {
         "abort stale uploads": partial(abort_stale_uploads, store, int(config.stale_uploads)),
         "remove unreferenced blobs": sweep.run,
     }
@@ -282,6 +288,12 @@ class CountedSweep:
     async def run(self) -> None:
         """Remove what is due."""
         self.removed += await self.sweep.run()
+
+    async def make_space(self, space: ISpace) -> None:
+        """On a full disk, remove what was deleted a little while ago, and look whether that made space."""
+        if space.full:
+            self.removed += await self.sweep.run(min(self.sweep.grace, FULL_DISK_GRACE))
+            await space.recover()
 
 
 def _limits(config: Config) -> Limits:

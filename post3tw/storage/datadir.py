@@ -59,6 +59,11 @@ class DataDirectory:
         """Path of the directory of blobs in the making."""
         return os.path.join(self.path, "tmp")
 
+    @property
+    def full(self) -> bool:
+        """Whether the disk is full."""
+        return self.reserve.full
+
     async def start(self) -> None:
         """Make what is missing and take possession.
 

@@ -127,6 +127,8 @@ class ISpace(Interface):
     async def stop() -> None:
         """Let go, after both were stopped."""
 
+    full = Attribute("bool: whether there is no room, so that writes are refused")
+
     def admit_write() -> None:
         """Called before anything that takes space; raises InsufficientStorage while there is none."""
 

@@ -37,6 +37,11 @@ class Reserve:
     _full: bool = field(default=False, init=False)
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
+    @property
+    def full(self) -> bool:
+        """Whether the disk was found full, and space has not returned yet."""
+        return self._full
+
     def admit_write(self) -> None:
         """Raise InsufficientStorage as long as the disk is full."""
         if self._full:

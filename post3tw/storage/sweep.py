@@ -35,18 +35,22 @@ class BlobSweep:
     grace: int = 60 * 60 * 1000
     batch: int = 500
 
-    async def run(self) -> int:
-        """Condemn, delete and forget everything that is due. Returns how many blobs were deleted."""
+    async def run(self, grace: int | None = None) -> int:
+        """Condemn, delete and forget everything that is due. Returns how many blobs were deleted.
+
+        Args:
+            grace: another grace period than usual, because space is wanted.
+        """
         await self._condemn()
-        return await self._delete()
+        return await self._delete(self.grace if grace is None else grace)
 
     async def _condemn(self) -> None:
         condemn = partial(rows.condemn, now=self.ids.now(), limit=self.batch)
         while await self.index.run(condemn) == self.batch:
             pass
 
-    async def _delete(self) -> int:
-        find = partial(rows.condemned_before, time=self.ids.now() - self.grace, limit=self.batch)
+    async def _delete(self, grace: int) -> int:
+        find = partial(rows.condemned_before, time=self.ids.now() - grace, limit=self.batch)
         deleted = 0
         while doomed := await self.index.read(find):
             await self.blobs.delete(doomed)

@@ -70,6 +70,18 @@ class BlobSweepTests(TestCase):
             self.assertEqual(await self.sweep.run(), 0)
         self.assertEqual(await self.blobs.blob_ids(), [placement.blob])
 
+    async def test_another_grace(self) -> None:
+        """When space is wanted, a shorter grace period can be asked for once."""
+        store = await self.open_store()
+        placement = await self.put(store)
+        await self.drop(store, placement)
+        self.wait(1)
+        self.assertEqual(await self.sweep.run(), 0)
+        self.wait(1000)
+        self.assertEqual(await self.sweep.run(2000), 0)
+        self.assertEqual(await self.sweep.run(500), 1)
+        self.assertEqual(await self.blobs.blob_ids(), [])
+
     async def test_abandoned_write(self) -> None:
         """A blob that no version came to hold goes when its lease and then the grace period have passed."""
         store = await self.open_store()

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.checkpoints import Checkpoints
 from post3tw.storage.index.failures import foreign_await, translated
+from post3tw.storage.index.snapshot import Snapshot
 from post3tw.storage.index.worker import Worker
 from post3tw.storage.interfaces import ITransaction
 
@@ -107,6 +108,7 @@ class GroupCommit:
         reactor: for time and for coming back from the thread.
         worker: the thread that commits.
         connection: the one that writes, in autocommit mode, used by nobody else.
+        snapshot: what reads see; it is renewed before they are told of a commit.
         checkpoints: what looks after the log.
         commits: how many commits there were.
         reruns: how many transactions were run a second time, because one of their group failed after writing.
@@ -117,6 +119,7 @@ class GroupCommit:
     reactor: Any
     worker: Worker
     connection: sqlite3.Connection
+    snapshot: Snapshot
     checkpoints: Checkpoints
     commits: int = field(default=0, init=False)
     reruns: int = field(default=0, init=False)
@@ -176,6 +179,7 @@ class GroupCommit:
 
     def _begin(self) -> None:
         """Begin a group, if anybody waits; rest, if not."""
+        self.snapshot.let_go()
         if not self.backlog:
             self._busy = False
             if self._idle:
@@ -267,7 +271,12 @@ class GroupCommit:
         else:
             self.worker.do(self._commit, self._group)
 
-    def _committed(self, group: list[_Job], error: Exception | None) -> None:
+    def _committed(self, group: list[_Job], error: Exception | None, checkpoint: bool) -> None:
+        if checkpoint:
+            self.snapshot.let_go()  # so that what this group wrote can be copied, and is seen by those it answers
+            self._answer(group)
+            self.worker.do(self._checkpoint)
+            return
         if error is not None and len(group) > 1 and isinstance(error, InsufficientStorage):
             self._run_again(group)  # one large write must not fail the deletes beside it
             self._begin()
@@ -297,12 +306,11 @@ class GroupCommit:
         except Exception as failure:
             error = translated(failure)
             self._roll_back()
-        if error is None and self.checkpoints.due():
-            self.reactor.callFromThread(self._answer, group)
-            self.checkpoints.finish(self.connection)
-            self.reactor.callFromThread(self._begin)
-        else:
-            self.reactor.callFromThread(self._committed, group, error)
+        self.reactor.callFromThread(self._committed, group, error, error is None and self.checkpoints.due())
+
+    def _checkpoint(self) -> None:
+        self.checkpoints.finish(self.connection)
+        self.reactor.callFromThread(self._begin)
 
     # -- in either ----------------------------------------------------------------------------------------------------
 

@@ -26,9 +26,8 @@ members run again one by one, so that the small ones, deletes above all, still p
 its transaction began leaves nothing; later it still learns what came of it, because it must not take back bytes that a
 commit is about to refer to.
 
-**Reading.** `read` drives its coroutine on the reactor thread too, on a connection of its own, inside a BEGIN that
-costs a microsecond and makes all its statements see one committed state. It never waits for a writer. It cannot
-write.
+**Reading.** `read` drives its coroutine on the reactor thread too, on a connection of its own, where all its statements
+see one committed state (`snapshot`). It never waits for a writer. It cannot write.
 
 **Durability.** WAL with synchronous=FULL: when COMMIT returns, the log is synced. `durability="relaxed"` is
 synchronous=OFF: nothing is ever synced, a killed process loses nothing, but a power cut may lose what was
@@ -56,40 +55,13 @@ from post3tw.storage.index.checkpoints import SOFT_LIMIT, Checkpoints
 from post3tw.storage.index.failures import foreign_await, translated
 from post3tw.storage.index.group_commit import GroupCommit
 from post3tw.storage.index.migrations import migrate, refuse_foreign, schema_scripts
+from post3tw.storage.index.snapshot import Snapshot
 from post3tw.storage.index.worker import Worker
-from post3tw.storage.interfaces import IIndex, ITransaction, Lock, StoreRefused
+from post3tw.storage.interfaces import IIndex, Lock, StoreRefused
 
 T = TypeVar("T")
 
 _SYNCHRONOUS = {"full": "FULL", "relaxed": "OFF"}
-
-
-@implementer(ITransaction)
-class ReadTransaction:
-    """The `tx` of reading transactions."""
-
-    __slots__ = ("_execute",)
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._execute = connection.execute
-
-    async def one(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
-        """The first row, or None."""
-        row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
-        return row
-
-    async def all(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """All rows."""
-        return self._execute(sql, parameters).fetchall()
-
-    async def run(self, sql: str, *parameters: Any) -> int:
-        """SQLite refuses: the connection only reads."""
-        return self._execute(sql, parameters).rowcount
-
-    async def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """SQLite refuses: the connection only reads."""
-        for row in rows:
-            self._execute(sql, row)
 
 
 @define(eq=False)
@@ -98,8 +70,7 @@ class _Opened:
 
     worker: Worker
     writer: GroupCommit
-    reader: sqlite3.Connection
-    reading: ReadTransaction
+    snapshot: Snapshot
 
 
 @implementer(IIndex)
@@ -175,17 +146,12 @@ class SqliteIndex:
         opened = self._opened
         if opened is None:
             raise ServiceUnavailable
-        execute = opened.reader.execute
-        coroutine: Any = transaction(opened.reading)
         try:
-            execute("BEGIN")
-            try:
-                raise foreign_await(coroutine, coroutine.send(None))
-            except StopIteration as done:
-                outcome: T = done.value
-                return outcome
-            finally:
-                execute("COMMIT")
+            coroutine: Any = transaction(opened.snapshot.hold())
+            raise foreign_await(coroutine, coroutine.send(None))
+        except StopIteration as done:
+            outcome: T = done.value
+            return outcome
         except sqlite3.Error as error:
             raise translated(error) from error
 
@@ -212,8 +178,9 @@ class SqliteIndex:
             reader.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             raise StoreRefused(f"{self.path} cannot be opened: {error}") from error
-        writer = GroupCommit(self.reactor, worker, writing, Checkpoints(self.path, self._connect))
-        return _Opened(worker, writer, reader, ReadTransaction(reader))
+        snapshot = Snapshot(reader)
+        writer = GroupCommit(self.reactor, worker, writing, snapshot, Checkpoints(self.path, self._connect))
+        return _Opened(worker, writer, snapshot)
 
     def _connect(self) -> sqlite3.Connection:
         # The timeout is for the moments when SQLite's own two connections meet; nobody else has the file open.
@@ -235,7 +202,7 @@ class SqliteIndex:
 
     def _close(self, opened: _Opened) -> None:
         opened.writer.checkpoints.settle()
-        opened.reader.close()
+        opened.snapshot.connection.close()
         try:
             opened.writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error:
