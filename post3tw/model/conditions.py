@@ -67,7 +67,7 @@ class ReadConditions:
     if_unmodified_since: int | None = None
 
     def check(self, version: Version, *, copy: bool = False) -> None:
-        """Raise NotModified or PreconditionFailed when `version` does not meet the conditions.
+        """Raise NotModified (without details) or PreconditionFailed when `version` does not meet the conditions.
 
         A true If-Match makes If-Unmodified-Since moot, a present If-None-Match makes If-Modified-Since moot. For the
         source of a copy (`copy`) every failure is PreconditionFailed.
@@ -88,4 +88,4 @@ class ReadConditions:
         if unchanged is not None:
             if copy:
                 raise PreconditionFailed(condition=prefix + unchanged)
-            raise NotModified(etag=version.etag, created=version.created, version_id=version.version_id)
+            raise NotModified

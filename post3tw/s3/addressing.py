@@ -50,8 +50,7 @@ class Addressing:
 
     Args:
         domains: such as "s3.example.com" or "localhost:9000"; case and port do not matter. A Host of `bucket.domain`
-            names a
-            bucket; the bucket's name may have dots.
+            names a bucket; the bucket's name may have dots.
     """
 
     def __init__(self, domains: Iterable[str]) -> None:
