@@ -12,6 +12,7 @@ from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.checkpoints import Checkpoints
 from post3tw.storage.index.failures import IndexFailed
 from post3tw.storage.index.group_commit import GroupCommit
+from post3tw.storage.index.snapshot import Snapshot
 from post3tw.storage.index.worker import Worker
 from post3tw.storage.interfaces import ITransaction
 
@@ -49,7 +50,10 @@ class GroupCommitTests(TestCase):
         worker.start()
         self.addCleanup(worker.stop)
         checkpoints = Checkpoints(path, lambda: sqlite3.connect(path))
-        self.groups = GroupCommit(reactor, worker, self.connection, checkpoints)
+        reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.addCleanup(reader.close)
+        self.groups = GroupCommit(reactor, worker, self.connection, Snapshot(reader), checkpoints)
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.groups.idle()))
 
     def insert(self, number: int) -> Deferred[int]:
         """Begin to insert a number; fires with the number of rows there are then."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
@@ -151,7 +152,19 @@ class SqliteIndexTests(SqliteFixture):
             return [before, await tx.one("SELECT COUNT(*) FROM bodies")]
 
         self.assertEqual(await index.read(count_twice), [(0,), (0,)])
-        self.assertEqual(await self.bodies(index), [0])
+        await self.store(index, 1)
+        self.assertEqual(await self.bodies(index), [0, 1])
+
+    async def test_reads_share_a_begin(self) -> None:
+        """Reads without a commit between them share one BEGIN; a write that is answered is seen by the next read."""
+        index = await self.started()
+        statements: list[str] = []
+        index._opened.snapshot.connection.set_trace_callback(statements.append)  # type: ignore[union-attr]
+        for number in range(3):
+            await self.store(index, number)
+            self.assertEqual(await self.bodies(index), list(range(number + 1)))
+            self.assertEqual(await self.bodies(index), list(range(number + 1)))
+        self.assertEqual(statements.count("BEGIN"), 3)
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
@@ -223,11 +236,18 @@ class SqliteIndexTests(SqliteFixture):
     # -- files ---------------------------------------------------------------------------------------------------------
 
     async def test_log_stays_short(self) -> None:
-        """However much is written, the log stays below its limit, and what was written is in the database file."""
+        """However much is written and read at the same time, the log stays below its limit, what is answered is seen at
+        once, and in the end it is in the database file."""
+        from twisted.internet import reactor
+
         index = await self.started(durability="relaxed")
         longest = 0
         for number in range(100):
-            await self.store(index, number, MIB)
+            seen = self.store(index, number, MIB).addCallback(lambda _: Deferred.fromCoroutine(self.bodies(index)))
+            while not seen.called:
+                await self.bodies(index)
+                await deferLater(reactor, 0)
+            self.assertEqual(len(await seen), number + 1)
             longest = max(longest, os.path.getsize(self.path + "-wal"))
         self.assertGreater(longest, SOFT_LIMIT)
         self.assertLess(longest, HARD_LIMIT + 4 * MIB)
