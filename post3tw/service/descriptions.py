@@ -13,24 +13,22 @@ from post3tw.model.errors import InvalidStorageClass, MetadataTooLarge
 from post3tw.model.version import Description
 from post3tw.service.tags import tags_of_header
 
-DESCRIPTION_MEMBERS = (
-    "cache_control",
-    "content_disposition",
-    "content_encoding",
-    "content_language",
-    "content_type",
-    "expires",
-    "metadata",
-    "storage_class",
-    "tagging",
-)
+MEMBER_OF_HEADER = {
+    "cache-control": "cache_control",
+    "content-disposition": "content_disposition",
+    "content-encoding": "content_encoding",
+    "content-language": "content_language",
+    "content-type": "content_type",
+    "expires": "expires",
+}
+"""Standard headers of a Description, and the members of inputs and outputs that carry them."""
+
+DESCRIPTION_MEMBERS = (*MEMBER_OF_HEADER.values(), "metadata", "storage_class", "tagging")
 """The members of an input that make a Description, for `honours`."""
 
 STANDARD = "STANDARD"
 MAX_METADATA = 2048
 """Bytes of UTF-8 that names and values of user metadata may have together."""
-
-_AWS_CHUNKED = "aws-chunked"
 
 
 class Describes(Protocol):
@@ -63,30 +61,7 @@ def description_of(input: Describes) -> Description:
 
 def headers_of(input: Describes) -> dict[str, str]:
     """The standard headers that were sent, by lower-case name."""
-    headers = {}
-    if input.content_type:
-        headers["content-type"] = input.content_type
-    if input.cache_control:
-        headers["cache-control"] = input.cache_control
-    if input.content_disposition:
-        headers["content-disposition"] = input.content_disposition
-    if input.content_encoding:
-        encoding = _without_aws_chunked(input.content_encoding)
-        if encoding:
-            headers["content-encoding"] = encoding
-    if input.content_language:
-        headers["content-language"] = input.content_language
-    if input.expires:
-        headers["expires"] = input.expires
-    return headers
-
-
-def _without_aws_chunked(encoding: str) -> str:
-    """Content-Encoding without what was only the coding of the transfer."""
-    if _AWS_CHUNKED not in encoding:
-        return encoding
-    codings = (coding.strip() for coding in encoding.split(","))
-    return ", ".join(coding for coding in codings if coding and coding != _AWS_CHUNKED)
+    return {header: value for header, member in MEMBER_OF_HEADER.items() if (value := getattr(input, member))}
 
 
 def metadata_of(metadata: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from post3tw.model.errors import InvalidArgument, InvalidPart, InvalidRequest, N
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Version
 from post3tw.service.conditions import read_conditions
-from post3tw.service.descriptions import STANDARD
+from post3tw.service.descriptions import MEMBER_OF_HEADER, STANDARD
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.object_checksums import checksum_members
 from post3tw.service.reading import Piece, open_pieces, stream_pieces
@@ -28,17 +28,8 @@ from post3tw.wire.ranges import content_range, parse_range
 
 ReadInput = types.GetObjectInput | types.HeadObjectInput
 
-MEMBER_OF_HEADER = {
-    "cache-control": "cache_control",
-    "content-disposition": "content_disposition",
-    "content-encoding": "content_encoding",
-    "content-language": "content_language",
-    "content-type": "content_type",
-    "expires": "expires",
-}
-"""Standard headers of a Description, and the members of outputs (and of `response-*`) that carry them."""
-
 OVERRIDES = tuple((f"response_{member}", member) for member in MEMBER_OF_HEADER.values())
+"""Members that ask for another standard header in the answer, and the members that carry it there."""
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 MAX_PART_NUMBER = 10_000

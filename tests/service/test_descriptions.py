@@ -43,18 +43,6 @@ class DescriptionTests(SynchronousTestCase):
         expected = Description(headers, {"name": "Value"}, {"a": "1", "b": "2"}, "GLACIER")
         self.assertEqual(description_of(input), expected)
 
-    def test_transfer_coding(self) -> None:
-        """aws-chunked was only the coding of the transfer."""
-        for sent, kept in (
-            ("aws-chunked", None),
-            ("aws-chunked, aws-chunked", None),
-            ("gzip, aws-chunked", "gzip"),
-            ("aws-chunked,gzip", "gzip"),
-            ("deflate, gzip", "deflate, gzip"),
-        ):
-            description = description_of(types.PutObjectInput(content_encoding=sent))
-            self.assertEqual(description.headers.get("content-encoding"), kept)
-
     def test_metadata_limit(self) -> None:
         """Names and values have 2048 bytes of UTF-8 together."""
         description_of(types.PutObjectInput(metadata={"ab": "é" * 1023}))

@@ -61,7 +61,7 @@ class RoundTripTests(ObjectCase):
             content_type="text/plain",
             cache_control="no-cache",
             content_disposition="inline",
-            content_encoding="gzip, aws-chunked",
+            content_encoding="gzip",
             content_language="de",
             expires="Fri, 24 May 2030 00:00:00 GMT",
             metadata={"Name": "wert ☃"},
@@ -84,7 +84,7 @@ class RoundTripTests(ObjectCase):
 
     async def test_what_was_not_said(self) -> None:
         """An object without a description has the default type, and nothing else."""
-        await self.put("key", content_encoding="aws-chunked", storage_class="STANDARD", metadata={})
+        await self.put("key", storage_class="STANDARD", metadata={})
         output = await self.head("key")
         self.assertEqual(output.content_type, "binary/octet-stream")
         for member in ("content_encoding", "metadata", "tag_count", "storage_class", "version_id", "parts_count"):
