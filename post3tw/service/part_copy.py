@@ -103,7 +103,9 @@ class PartCopying:
                 key=upload.key,
                 upload_id=upload.id,
                 part=part,
-                source=(source.bucket.id, source.key, version.seq, version.id),
+                source_bucket_id=source.bucket.id,
+                source_key=source.key,
+                source=version,
                 now=now,
             ),
             (

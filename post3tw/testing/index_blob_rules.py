@@ -17,10 +17,10 @@ from post3tw.storage.index.transactions.blobs import (
     load_body,
     place,
     release,
-    release_parts,
     renew_leases,
     share,
 )
+from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import IIndex
 from post3tw.testing.index_fixture import NOW, IndexFixture, object_id, part, version
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any
 
 from post3tw.api import types
@@ -15,7 +16,8 @@ from post3tw.model.errors import (
     OperationAborted,
     PreconditionFailed,
 )
-from post3tw.model.version import Part, Placement
+from post3tw.model.identity import Owner
+from post3tw.model.version import Part, Placement, Version
 from post3tw.service.objects import Objects
 from post3tw.service.part_copy import PartCopying
 from post3tw.service.upload_listing import UploadListing
@@ -175,9 +177,17 @@ class PartCopyTests(MultipartCase):
         await self.start()
         upload_id = bytes.fromhex(await self.create())
         part = Part(1, b"p" * 16, 0, 0, "e", 0, Placement(0))
-        gone = (self.bucket.id, b"source", 1, b"v" * 16)
-        await self.fails(
-            OperationAborted,
-            self.store.index.run(lambda tx: put_shared_part(tx, self.bucket.id, b"key", upload_id, part, gone, 0)),
+        gone = Version(b"v" * 16, 1, True, False, 0, 0, "e", Owner("ada", "Ada"))
+        sharing = partial(
+            put_shared_part,
+            bucket_id=self.bucket.id,
+            key=b"key",
+            upload_id=upload_id,
+            part=part,
+            source_bucket_id=self.bucket.id,
+            source_key=b"source",
+            source=gone,
+            now=0,
         )
+        await self.fails(OperationAborted, self.store.index.run(sharing))
         self.assertEqual(await self.count("parts"), 0)

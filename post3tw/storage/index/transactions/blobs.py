@@ -124,26 +124,6 @@ async def release(tx: ITransaction, holder: bytes, placement: Placement | None, 
         )
 
 
-async def release_parts(tx: ITransaction, owner: bytes, now: int) -> None:
-    """Delete every part of an upload or of a version, and let go of their bytes."""
-    await tx.run(
-        "DELETE FROM bodies WHERE id IN (SELECT p.body FROM parts p WHERE p.owner = ? AND p.body IS NOT NULL)", owner
-    )
-    await tx.run(
-        "DELETE FROM blob_references WHERE (blob, holder) IN"
-        " (SELECT p.blob, p.id FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)",
-        owner,
-    )
-    await tx.run(
-        "UPDATE blobs SET lease_until = ? WHERE condemned IS NULL"
-        " AND id IN (SELECT p.blob FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)"
-        " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)",
-        now,
-        owner,
-    )
-    await tx.run("DELETE FROM parts WHERE owner = ?", owner)
-
-
 async def load_body(tx: ITransaction, body_id: bytes) -> tuple[bytes, bytes]:
     """The CRC32C of each frame, and the bytes, of an inline body.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
 from post3tw.storage.index.rows import BUCKET_COLUMNS, INSERT_BUCKET, bucket_from_row, bucket_values
-from post3tw.storage.index.transactions.blobs import release_parts
+from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
 

@@ -30,6 +30,7 @@ from attrs import frozen
 
 from post3tw.model.version import NULL_VERSION, parse_version_token
 from post3tw.storage.index.rows import UPLOAD_COLUMNS, upload_from_row
+from post3tw.storage.index.transactions.versions import MAX_SEQ
 from post3tw.storage.interfaces import ITransaction
 
 Row = tuple[Any, ...]
@@ -218,10 +219,7 @@ async def position_of_version(tx: ITransaction, bucket_id: int, key: bytes, vers
         row = await tx.one("SELECT seq FROM versions WHERE bucket = ? AND key = ? AND is_null = 1", bucket_id, key)
         return Position(key) if row is None else Position(key, row[0])
     token = parse_version_token(version_id)
-    return None if token is None else Position(key, min(token[0], _MAX_SEQ))
-
-
-_MAX_SEQ = (1 << 63) - 1
+    return None if token is None else Position(key, min(token[0], MAX_SEQ))
 
 
 async def latest_seq(tx: ITransaction, bucket_id: int, key: bytes) -> int | None:

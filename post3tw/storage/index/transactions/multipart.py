@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from attrs import evolve, frozen
 
 from post3tw.model.conditions import WriteConditions
-from post3tw.model.errors import NoSuchUpload, OperationAborted
+from post3tw.model.errors import NoSuchUpload
 from post3tw.model.version import Part, Upload, Version
 from post3tw.storage.index.rows import (
     FROM_VERSIONS,
@@ -32,6 +32,7 @@ from post3tw.storage.index.transactions.parts import (
     part_numbered,
     release_parts,
 )
+from post3tw.storage.index.transactions.versions import require_still_there
 from post3tw.storage.interfaces import ITransaction
 
 
@@ -92,21 +93,22 @@ async def put_shared_part(
     key: bytes,
     upload_id: bytes,
     part: Part,
-    source: tuple[int, bytes, int, bytes],
+    source_bucket_id: int,
+    source_key: bytes,
+    source: Version,
     now: int,
 ) -> None:
     """Add a part that has the bytes of a stored version; `part.placement` is that version's. No bytes are moved.
 
     Args:
-        source: bucket id, key, seq and id of the version.
+        source: the version that was decided to be copied.
 
     Raises:
         NoSuchUpload, BlobGone.
         OperationAborted: the version is not there any more.
     """
     await require_upload(tx, bucket_id, key, upload_id)
-    if await tx.one("SELECT 1 FROM versions WHERE bucket = ? AND key = ? AND seq = ? AND id = ?", *source) is None:
-        raise OperationAborted(key=source[1].decode())
+    await require_still_there(tx, source_bucket_id, source_key, source)
     shared = await share(tx, part.placement, part.id, part.id)
     await _replace(tx, upload_id, evolve(part, placement=shared), now)
 

@@ -21,7 +21,7 @@ from attrs import evolve, frozen
 
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.conditions import ReadConditions, WriteConditions
-from post3tw.model.errors import NotImplementedHere, OperationAborted
+from post3tw.model.errors import NotImplementedHere
 from post3tw.model.identity import Owner
 from post3tw.model.version import NULL_VERSION, Version
 from post3tw.storage.index.rows import INSERT_VERSION, mapping_to_text, version_values
@@ -33,6 +33,7 @@ from post3tw.storage.index.transactions.versions import (
     find_version,
     remove_version,
     require_object,
+    require_still_there,
     require_unlocked,
     set_current,
     told_of,
@@ -101,16 +102,12 @@ async def copy_version(
         What put_version raises.
     """
     slot = await _open_slot(tx, bucket_id, key, conditions, now)
-    if await tx.one(_STILL_THERE, source_bucket_id, source_key, source.seq, source.id) is None:
-        raise OperationAborted(key=source_key.decode())
+    await require_still_there(tx, source_bucket_id, source_key, source)
     if source.part_count is not None:
         await copy_parts(tx, source.id, version.id, now)
     elif source.placement is not None:
         version = evolve(version, placement=await share(tx, source.placement, version.id, version.id))
     return await _fill(tx, slot, key, version, now, "ObjectCreated:Copy")
-
-
-_STILL_THERE = "SELECT 1 FROM versions WHERE bucket = ? AND key = ? AND seq = ? AND id = ?"
 
 
 @frozen

@@ -11,19 +11,8 @@ from attrs import evolve
 
 from post3tw.model.version import Part
 from post3tw.storage.index.rows import FROM_PARTS, INSERT_PART, PART_COLUMNS, part_from_row, part_values
-from post3tw.storage.index.transactions.blobs import release, release_parts, share
+from post3tw.storage.index.transactions.blobs import release, share
 from post3tw.storage.interfaces import ITransaction
-
-__all__ = [
-    "copy_parts",
-    "delete_part",
-    "derived_part_id",
-    "insert_part",
-    "list_parts",
-    "part_numbered",
-    "parts_between",
-    "release_parts",
-]
 
 _SELECT = f"SELECT {PART_COLUMNS} FROM {FROM_PARTS}"
 _NUMBERED = f"{_SELECT} WHERE p.owner = ? AND p.number = ?"
@@ -67,6 +56,26 @@ async def delete_part(tx: ITransaction, owner: bytes, part: Part, now: int) -> N
     """Delete one part and let go of its bytes. `now` is milliseconds since the epoch."""
     await release(tx, part.id, part.placement, now)
     await tx.run("DELETE FROM parts WHERE owner = ? AND number = ?", owner, part.number)
+
+
+async def release_parts(tx: ITransaction, owner: bytes, now: int) -> None:
+    """Delete every part of an upload or of a version, and let go of their bytes."""
+    await tx.run(
+        "DELETE FROM bodies WHERE id IN (SELECT p.body FROM parts p WHERE p.owner = ? AND p.body IS NOT NULL)", owner
+    )
+    await tx.run(
+        "DELETE FROM blob_references WHERE (blob, holder) IN"
+        " (SELECT p.blob, p.id FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)",
+        owner,
+    )
+    await tx.run(
+        "UPDATE blobs SET lease_until = ? WHERE condemned IS NULL"
+        " AND id IN (SELECT p.blob FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)",
+        now,
+        owner,
+    )
+    await tx.run("DELETE FROM parts WHERE owner = ?", owner)
 
 
 async def copy_parts(tx: ITransaction, owner: bytes, new_owner: bytes, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion, OperationAborted
 from post3tw.model.version import NULL_VERSION, Version, parse_version_token
 from post3tw.storage.index.rows import (
     FROM_VERSIONS,
@@ -11,7 +11,8 @@ from post3tw.storage.index.rows import (
     VERSION_COLUMNS_WITH_BODY,
     version_from_row,
 )
-from post3tw.storage.index.transactions.blobs import release, release_parts
+from post3tw.storage.index.transactions.blobs import release
+from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
 # -- finding ----------------------------------------------------------------------------------------------------------
@@ -26,7 +27,8 @@ _LATEST_OF = {False: _HEAD + _LATEST, True: _WHOLE + _LATEST}
 _NULL_OF = {False: _HEAD + _NULL, True: _WHOLE + _NULL}
 _NUMBERED_OF = {False: _HEAD + _NUMBERED, True: _WHOLE + _NUMBERED}
 
-_MAX_SEQ = (1 << 63) - 1
+MAX_SEQ = (1 << 63) - 1
+"""The largest number that a column holds; what clients send as a version id may name a larger one."""
 
 
 async def find_version(
@@ -48,7 +50,7 @@ async def find_version(
         row = await tx.one(_NULL_OF[with_body], bucket_id, key)
         return None if row is None else version_from_row(row)
     token = parse_version_token(version_id)
-    if token is None or token[0] > _MAX_SEQ:
+    if token is None or token[0] > MAX_SEQ:
         return None
     row = await tx.one(_NUMBERED_OF[with_body], bucket_id, key, token[0])
     if row is None:
@@ -81,6 +83,18 @@ async def require_object(
         resource_type="DeleteMarker", delete_marker=True, version_id=version_id, last_modified=version.created
     )
 
+
+async def require_still_there(tx: ITransaction, bucket_id: int, key: bytes, version: Version) -> None:
+    """Refuse to copy a version that was read before this transaction and is gone.
+
+    Raises:
+        OperationAborted: the copy has to begin again.
+    """
+    if await tx.one(_STILL_THERE, bucket_id, key, version.seq, version.id) is None:
+        raise OperationAborted(key=key.decode())
+
+
+_STILL_THERE = "SELECT 1 FROM versions WHERE bucket = ? AND key = ? AND seq = ? AND id = ?"
 
 # -- single steps -----------------------------------------------------------------------------------------------------
 
