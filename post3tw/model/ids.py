@@ -5,7 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import field, frozen
+
+
+class RandomBlocks:
+    """Random bytes of the operating system, drawn a page at a time: a system call costs more than the id it is for.
+
+    For one thread, and not across a fork.
+
+    Args:
+        draw: where pages come from.
+        size: of a page; at least as much as anybody asks for at once.
+    """
+
+    def __init__(self, draw: Callable[[int], bytes] = os.urandom, size: int = 4096) -> None:
+        self._draw = draw
+        self._size = size
+        self._page = b""
+        self._used = 0
+
+    def __call__(self, count: int) -> bytes:
+        """So many bytes that nobody was given before."""
+        start = self._used
+        if start + count > len(self._page):
+            start, self._page = 0, self._draw(self._size)
+        self._used = start + count
+        return self._page[start : self._used]
 
 
 @frozen
@@ -13,7 +38,7 @@ class IdSource:
     """Makes ids from a clock (seconds since the epoch) and a source of random bytes, both replaceable in tests."""
 
     seconds: Callable[[], float]
-    random: Callable[[int], bytes] = os.urandom
+    random: Callable[[int], bytes] = field(factory=RandomBlocks)
 
     def now(self) -> int:
         """The time in milliseconds since the epoch, as every row keeps it."""

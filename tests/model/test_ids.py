@@ -6,7 +6,7 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.model.ids import IdSource
+from post3tw.model.ids import IdSource, RandomBlocks
 
 
 class IdTests(SynchronousTestCase):
@@ -42,3 +42,20 @@ class IdTests(SynchronousTestCase):
     def test_request_id(self) -> None:
         """A request id is 16 upper-case hex digits."""
         self.assertRegex(self.ids.request_id(), "^[0-9A-F]{16}$")
+
+
+class RandomBlocksTests(SynchronousTestCase):
+    """Random bytes a page at a time."""
+
+    def test_nothing_twice(self) -> None:
+        """Every byte of a page is given once at most, and a page that does not suffice is replaced."""
+        pages = iter([bytes(range(10)), bytes(range(10, 20))])
+        random = RandomBlocks(lambda size: next(pages), 10)
+        self.assertEqual([random(4), random(4), random(4)], [b"\0\1\2\3", b"\4\5\6\7", b"\n\x0b\x0c\r"])
+
+    def test_whole_page(self) -> None:
+        """A page can be asked for at once."""
+        asked: list[int] = []
+        random = RandomBlocks(lambda size: asked.append(size) or b"x" * size, 10)  # type: ignore[func-returns-value]
+        self.assertEqual([len(random(10)) for _ in range(3)], [10, 10, 10])
+        self.assertEqual(asked, [10, 10, 10])
