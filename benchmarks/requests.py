@@ -27,6 +27,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from post3tw.server.collector import calm_collector
 from post3tw.tap import makeService
 from post3tw.wire.signer import Signer
 from post3tw.wire.sigv4 import EMPTY_SHA256
@@ -142,6 +143,7 @@ async def measure(reactor: Any, options: argparse.Namespace, directory: str) -> 
     server.startService()
     while server.parts.ready.obstacle is not None:
         await task.deferLater(reactor, 0.01)
+    calm_collector()
     load = Load(reactor, server.parts.site)
     load.connect(options.clients)
     await load.run([signed(b"PUT", b"/bench")])
