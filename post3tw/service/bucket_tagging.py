@@ -45,6 +45,7 @@ class BucketTagging:
             raise MalformedXML()
         body = json.dumps(tags_of_document(input.tagging, limit=MAX_BUCKET_TAGS)).encode()
         bucket = admitted_bucket(caller)
+        self.store.admit_write()
         await self.store.index.run(
             lambda tx: documents.put_document(tx, bucket.id, KIND, body), [Lock(bucket.id, exclusive=True)]
         )

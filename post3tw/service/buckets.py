@@ -23,7 +23,7 @@ from post3tw.service.bucket_names import check_bucket_name, split_tenant
 from post3tw.service.operation import operation
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions import buckets as rows
-from post3tw.storage.interfaces import Lock
+from post3tw.storage.interfaces import ITransaction, Lock
 from post3tw.wire.dates import from_millis
 
 MAX_BUCKETS = 10_000
@@ -66,8 +66,13 @@ class Buckets:
             created=ids.now(),
             region=self.store.region,
         )
+
+        async def create(tx: ITransaction) -> None:
+            await rows.create_bucket(tx, bucket)
+            self.store.admit_write()  # not before: on a full disk too, a bucket that exists is said to exist
+
         try:
-            await self.store.index.run(lambda tx: rows.create_bucket(tx, bucket))
+            await self.store.index.run(create)
         except BucketAlreadyOwnedByYou:
             if self.store.region != OLD_REGION:
                 raise

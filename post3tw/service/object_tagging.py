@@ -53,6 +53,7 @@ class ObjectTagging:
         if input.tagging is None:
             raise MalformedXML()
         tags = tags_of_document(input.tagging, limit=MAX_OBJECT_TAGS)
+        self.store.admit_write()
         version = await self._set(caller, input.key, input.version_id, tags)
         return types.PutObjectTaggingOutput(version_id=_shown(version))
 
