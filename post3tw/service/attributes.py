@@ -9,22 +9,20 @@ from attrs import frozen
 
 from post3tw.api import types
 from post3tw.api.enums import OBJECT_ATTRIBUTES
-from post3tw.model.bucket import Versioning
 from post3tw.model.errors import InvalidArgument
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Version
 from post3tw.service.admitted import admitted_bucket
-from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.keys import check_version_id, key_bytes, read_version_id
 from post3tw.service.object_checksums import checksum_members
 from post3tw.service.operation import operation
+from post3tw.service.paging import page_limit
+from post3tw.service.part_numbers import part_number_marker
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.parts import list_parts
 from post3tw.storage.index.transactions.versions import require_object
 from post3tw.storage.interfaces import ITransaction
 from post3tw.wire.dates import from_millis
-
-MAX_PARTS = 1000
-"""Parts on one page."""
 
 
 @frozen
@@ -41,12 +39,11 @@ class ObjectAttributes:
 
         Raises:
             NoSuchKey, NoSuchVersion, MethodNotAllowed.
-            InvalidArgument: an attribute that S3 does not have, or none at all.
+            InvalidArgument: an attribute that S3 does not have, or none at all; max-parts, part-number-marker.
         """
         wanted = _wanted(input.object_attributes)
         bucket, key, version_id = admitted_bucket(caller), key_bytes(input.key), check_version_id(input.version_id)
-        limit = MAX_PARTS if input.max_parts is None else min(input.max_parts, MAX_PARTS)
-        marker = input.part_number_marker or 0
+        limit, marker = page_limit(input.max_parts, "max-parts"), part_number_marker(input.part_number_marker)
 
         async def find(tx: ITransaction) -> tuple[Version, list[Part]]:
             version = await require_object(tx, bucket.id, key, version_id)
@@ -55,9 +52,8 @@ class ObjectAttributes:
             return version, await list_parts(tx, version.id, marker, limit + 1)
 
         version, parts = await self.store.index.read(find)
-        shows_id = bucket.versioning is not Versioning.NEVER or not version.is_null
         output = types.GetObjectAttributesOutput(
-            last_modified=from_millis(version.created), version_id=version.version_id if shows_id else None
+            last_modified=from_millis(version.created), version_id=read_version_id(bucket, version)
         )
         if "ETag" in wanted:
             output.etag = version.etag

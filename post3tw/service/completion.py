@@ -24,13 +24,12 @@ from post3tw.model.errors import (
 )
 from post3tw.model.version import Part, Upload, Version
 from post3tw.service.object_checksums import CHECKSUM_MEMBER
+from post3tw.service.part_numbers import MAX_PART_NUMBER
 from post3tw.service.upload_checksums import algorithm_of, object_checksum, type_mismatch, type_of
 from post3tw.storage.index.transactions.multipart import Assembly
 
 MIN_PART = 5 * 1024 * 1024
 """Bytes that every part but the last must have."""
-
-MAX_PARTS = 10_000
 
 EXPECTATIONS = ("checksum_type", "mpu_object_size", *CHECKSUM_MEMBER.values())
 """The members with which a client says what object it expects, for `honours`."""
@@ -75,7 +74,7 @@ def requested_completion(input: types.CompleteMultipartUploadInput) -> Completio
         NotImplementedHere: a checksum of a kind that we do not compute.
     """
     listed = input.multipart_upload.parts if input.multipart_upload is not None else None
-    if not listed or len(listed) > MAX_PARTS:
+    if not listed or len(listed) > MAX_PART_NUMBER:
         raise MalformedXML()
     parts: list[ListedPart] = []
     for part in map(_listed_part, listed):

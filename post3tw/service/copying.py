@@ -7,9 +7,11 @@ the structure of its source: an object that was uploaded in parts stays one of p
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attrs import frozen
 
@@ -23,7 +25,7 @@ from post3tw.model.version import Description, Version
 from post3tw.service.admitted import admitted_bucket, admitted_source
 from post3tw.service.conditions import millis, write_conditions
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, headers_of, metadata_of, storage_class_of
-from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.keys import check_version_id, key_bytes, read_version_id, written_version_id
 from post3tw.service.object_checksums import checksum_members, parse_algorithm
 from post3tw.service.objects import CANNED_ACLS, MAX_PUT, owner_for
 from post3tw.service.operation import operation
@@ -39,6 +41,8 @@ from post3tw.wire.copy_source import parse_copy_source
 from post3tw.wire.dates import from_millis
 from post3tw.wire.uri import decode_path
 
+T = TypeVar("T")
+
 SOURCE_CONDITIONS = (
     "copy_source_if_match",
     "copy_source_if_none_match",
@@ -48,7 +52,7 @@ SOURCE_CONDITIONS = (
 """Members that are conditions on the source of a copy, for `honours`."""
 
 RETRIES = 2
-"""How often a copy is begun again because its source was overwritten between being read and being copied."""
+"""How often a copy is begun again because its source was overwritten."""
 
 _COPY = (
     "copy_source",
@@ -94,9 +98,7 @@ class Source:
     @property
     def shown_version_id(self) -> str | None:
         """What answers as x-amz-copy-source-version-id."""
-        if self.version.is_null and self.bucket.versioning is Versioning.NEVER:
-            return None
-        return self.version.version_id
+        return read_version_id(self.bucket, self.version)
 
 
 async def resolve_source(store: Store, caller: Caller, input: Copies) -> Source:
@@ -128,6 +130,18 @@ async def resolve_source(store: Store, caller: Caller, input: Copies) -> Source:
     return Source(bucket, key, version, version_id is not None)
 
 
+async def until_source_stays(copy: Callable[[], Awaitable[T]]) -> T:
+    """Copy, and begin again when the source was overwritten between being read and being copied.
+
+    Raises:
+        OperationAborted: it was, each time.
+    """
+    for _ in range(RETRIES):
+        with suppress(OperationAborted):
+            return await copy()
+    return await copy()
+
+
 @frozen
 class Copying:
     """Copying and renaming objects."""
@@ -142,12 +156,7 @@ class Copying:
             NoSuchKey, NoSuchVersion, PreconditionFailed, InvalidRequest (onto itself without a change, over 5 GiB), …
             OperationAborted: the source kept changing.
         """
-        for _ in range(RETRIES):
-            try:
-                return await self._copy(caller, input)
-            except OperationAborted:
-                continue
-        return await self._copy(caller, input)
+        return await until_source_stays(lambda: self._copy(caller, input))
 
     async def _copy(self, caller: Caller, input: types.CopyObjectInput) -> types.CopyObjectOutput:
         store, bucket = self.store, admitted_bucket(caller)
@@ -191,7 +200,7 @@ class Copying:
                 etag=f'"{version.etag}"', last_modified=from_millis(version.created), **checksum_members(checksum)
             ),
             copy_source_version_id=source.shown_version_id,
-            version_id=None if version.is_null else version.version_id,
+            version_id=written_version_id(version),
         )
 
     async def _checksum(self, original: Version, wanted: str | None) -> Checksum | None:

@@ -1,4 +1,4 @@
-"""Names of objects and of their versions, as clients write them.
+"""Names of objects and of their versions, as clients write them and as answers show them.
 
 A key is opaque: any text whose UTF-8 has 1 to 1024 bytes. `..`, `//`, a leading slash and control characters, NUL
 included, are kept as they are, as AWS keeps them; a key never becomes a path. Listings of keys that XML cannot hold
@@ -7,8 +7,9 @@ need `encoding-type=url`.
 
 from __future__ import annotations
 
+from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.errors import InvalidArgument, InvalidURI, KeyTooLong
-from post3tw.model.version import NULL_VERSION, parse_version_token
+from post3tw.model.version import NULL_VERSION, Version, parse_version_token
 
 MAX_KEY = 1024
 """Bytes of UTF-8 that a key may have."""
@@ -44,3 +45,13 @@ def check_version_id(version_id: str | None) -> str | None:
     if not version_id:
         raise InvalidArgument("Version id cannot be the empty string", argument_name="versionId", argument_value="")
     raise InvalidArgument("Invalid version id specified", argument_name="versionId", argument_value=version_id)
+
+
+def written_version_id(version: Version) -> str | None:
+    """How the answer to a write shows the version's id: not at all, when it is the null version."""
+    return None if version.is_null else version.version_id
+
+
+def read_version_id(bucket: Bucket, version: Version) -> str | None:
+    """How the answer to a read shows the version's id: the null version too, but in a bucket that never had others."""
+    return None if version.is_null and bucket.versioning is Versioning.NEVER else version.version_id

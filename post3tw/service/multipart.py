@@ -14,7 +14,7 @@ from attrs import frozen
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.checksum import Checksum
-from post3tw.model.errors import InvalidArgument, NoSuchUpload
+from post3tw.model.errors import NoSuchUpload
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Upload
 from post3tw.service.admitted import admitted_bucket
@@ -23,7 +23,7 @@ from post3tw.service.conditions import write_conditions
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, description_of
 from post3tw.service.ingest import Stored, ingest
 from post3tw.service.interfaces import IRequestBody
-from post3tw.service.keys import key_bytes
+from post3tw.service.keys import key_bytes, written_version_id
 from post3tw.service.object_checksums import (
     CHECKSUM_MEMBER,
     CHECKSUM_MEMBERS,
@@ -34,12 +34,11 @@ from post3tw.service.object_checksums import (
 )
 from post3tw.service.objects import CANNED_ACLS, MAX_PUT, owner_for
 from post3tw.service.operation import operation
+from post3tw.service.part_numbers import checked_part_number
 from post3tw.service.store import Store
 from post3tw.service.upload_checksums import algorithm_of, chosen_checksum, full_checksum, require_same_algorithm
 from post3tw.storage.index.transactions import multipart as rows
 from post3tw.storage.interfaces import Lock
-
-MAX_PART_NUMBER = 10_000
 
 
 def upload_id_bytes(upload_id: str | None) -> bytes:
@@ -50,26 +49,11 @@ def upload_id_bytes(upload_id: str | None) -> bytes:
     """
     try:
         raw = bytes.fromhex(upload_id or "")
-        if len(raw) == 16 and raw.hex() == upload_id:
-            return raw
     except ValueError:
-        pass
-    raise NoSuchUpload(upload_id=upload_id)
-
-
-def checked_part_number(number: int | None) -> int:
-    """The number of a part.
-
-    Raises:
-        InvalidArgument: not from 1 to 10,000.
-    """
-    if number is None or not 1 <= number <= MAX_PART_NUMBER:
-        raise InvalidArgument(
-            f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive",
-            argument_name="partNumber",
-            argument_value=number,
-        )
-    return number
+        raw = b""
+    if len(raw) != 16 or raw.hex() != upload_id:
+        raise NoSuchUpload(upload_id=upload_id)
+    return raw
 
 
 async def require_upload(store: Store, bucket: Bucket, key: bytes, upload_id: bytes) -> Upload:
@@ -210,7 +194,7 @@ class Multipart:
             bucket=bucket.name,
             key=input.key,
             etag=f'"{version.etag}"',
-            version_id=None if version.is_null else version.version_id,
+            version_id=written_version_id(version),
             **checksum_members(version.checksum),
         )
 

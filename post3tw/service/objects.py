@@ -18,7 +18,7 @@ from post3tw.service.deletions import Target, check_document, deleted_entry, err
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, description_of
 from post3tw.service.ingest import ingest
 from post3tw.service.interfaces import IRequestBody
-from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.keys import check_version_id, key_bytes, written_version_id
 from post3tw.service.object_checksums import (
     CHECKSUM_MEMBERS,
     announced,
@@ -116,7 +116,7 @@ class Objects:
         )
         return types.PutObjectOutput(
             etag=f'"{version.etag}"',
-            version_id=None if version.is_null else version.version_id,
+            version_id=written_version_id(version),
             **checksum_members(checksum),
         )
 

@@ -13,16 +13,15 @@ from attrs import frozen
 
 from post3tw.api import types
 from post3tw.model.checksum import Checksum, ChecksumType
-from post3tw.model.errors import InvalidRequest, OperationAborted
+from post3tw.model.errors import InvalidRequest
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Placement, Upload, Version
 from post3tw.service.admitted import admitted_bucket
-from post3tw.service.copying import RETRIES, SOURCE_CONDITIONS, Source, resolve_source
+from post3tw.service.copying import SOURCE_CONDITIONS, Source, resolve_source, until_source_stays
 from post3tw.service.ingest import ingest
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.keys import key_bytes
 from post3tw.service.multipart import (
-    checked_part_number,
     keep_part,
     part_checksum_members,
     require_upload,
@@ -30,6 +29,7 @@ from post3tw.service.multipart import (
 )
 from post3tw.service.objects import MAX_PUT
 from post3tw.service.operation import operation
+from post3tw.service.part_numbers import checked_part_number
 from post3tw.service.reading import Piece, stream_pieces
 from post3tw.service.representations import pieces_of_parts
 from post3tw.service.store import Store
@@ -57,12 +57,7 @@ class PartCopying:
             InvalidArgument: a part number or range that S3 does not take.
             OperationAborted: the source kept changing.
         """
-        for _ in range(RETRIES):
-            try:
-                return await self._copy(caller, input)
-            except OperationAborted:
-                continue
-        return await self._copy(caller, input)
+        return await until_source_stays(lambda: self._copy(caller, input))
 
     async def _copy(self, caller: Caller, input: types.UploadPartCopyInput) -> types.UploadPartCopyOutput:
         bucket, key = admitted_bucket(caller), key_bytes(input.key)

@@ -12,14 +12,16 @@ from typing import Any
 from attrs import frozen
 
 from post3tw.api import types
-from post3tw.model.bucket import Bucket, Versioning
+from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument, InvalidPart, InvalidRequest, NotModified, OperationAborted
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Version
 from post3tw.service.conditions import read_conditions
 from post3tw.service.descriptions import MEMBER_OF_HEADER, STANDARD
 from post3tw.service.interfaces import IByteSource
+from post3tw.service.keys import read_version_id, written_version_id
 from post3tw.service.object_checksums import checksum_members
+from post3tw.service.part_numbers import checked_part_number
 from post3tw.service.reading import Piece, open_pieces, stream_pieces
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.parts import parts_between
@@ -32,7 +34,6 @@ OVERRIDES = tuple((f"response_{member}", member) for member in MEMBER_OF_HEADER.
 """Members that ask for another standard header in the answer, and the members that carry it there."""
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
-MAX_PART_NUMBER = 10_000
 
 
 @frozen
@@ -70,15 +71,9 @@ def select(version: Version, part: Part | None, input: ReadInput) -> Selection:
 
 
 def _selected_part(version: Version, part: Part | None, input: ReadInput) -> Selection:
-    number = input.part_number
     if input.range:
         raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
-    if number is None or not 1 <= number <= MAX_PART_NUMBER:
-        raise InvalidArgument(
-            f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive",
-            argument_name="partNumber",
-            argument_value=number,
-        )
+    number = checked_part_number(input.part_number)
     if part is not None:
         return Selection(version, part.offset, part.size, True, part)
     if version.part_count is not None or number != 1:
@@ -91,7 +86,7 @@ def _not_modified(version: Version) -> NotModified:
     return NotModified(
         etag=version.etag,
         last_modified=from_millis(version.created),
-        version_id=None if version.is_null else version.version_id,
+        version_id=written_version_id(version),
         cache_control=headers.get("cache-control"),
         expires=headers.get("expires"),
     )
@@ -121,8 +116,9 @@ def fields_of(selection: Selection, bucket: Bucket, caller: Caller, input: ReadI
         fields["tag_count"] = len(description.tags)
     if description.storage_class != STANDARD:
         fields["storage_class"] = description.storage_class
-    if bucket.versioning is not Versioning.NEVER or not version.is_null:
-        fields["version_id"] = version.version_id
+    version_id = read_version_id(bucket, version)
+    if version_id is not None:
+        fields["version_id"] = version_id
     if selection.partial:
         _describe_part(fields, selection)
     if input.checksum_mode == "ENABLED":

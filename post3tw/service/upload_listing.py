@@ -16,9 +16,10 @@ from post3tw.model.identity import Caller, Owner
 from post3tw.model.version import Part, Upload
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.keys import key_bytes
-from post3tw.service.multipart import MAX_PART_NUMBER, part_checksum_members, upload_id_bytes
+from post3tw.service.multipart import part_checksum_members, upload_id_bytes
 from post3tw.service.operation import operation
 from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit
+from post3tw.service.part_numbers import part_number_marker
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import UPLOADS, Names, Position
 from post3tw.storage.index.transactions.multipart import require_upload
@@ -79,7 +80,7 @@ class UploadListing:
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         upload_id = upload_id_bytes(input.upload_id)
         limit = page_limit(input.max_parts, "max-parts")
-        marker = _part_number_marker(input.part_number_marker)
+        marker = part_number_marker(input.part_number_marker)
 
         async def find(tx: ITransaction) -> tuple[Upload, list[Part]]:
             upload = await require_upload(tx, bucket.id, key, upload_id)
@@ -118,18 +119,6 @@ def _position(names: Names, input: types.ListMultipartUploadsInput) -> Position:
         raise InvalidArgument(
             "Invalid uploadId marker", argument_name="upload-id-marker", argument_value=input.upload_id_marker
         ) from None
-
-
-def _part_number_marker(marker: int | None) -> int:
-    if marker is None:
-        return 0
-    if not 0 <= marker <= 2**31 - 1:
-        raise InvalidArgument(
-            "Argument part-number-marker must be an integer between 0 and 2147483647",
-            argument_name="part-number-marker",
-            argument_value=marker,
-        )
-    return min(marker, MAX_PART_NUMBER)
 
 
 def _shown_upload(upload: Upload, encode: Callable[[str], str]) -> types.MultipartUpload:
