@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from attrs import frozen
 
 from post3tw.api import types
@@ -21,6 +18,7 @@ from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_bucket, admitted_identity
 from post3tw.service.bucket_names import check_bucket_name, split_tenant
 from post3tw.service.operation import operation
+from post3tw.service.paging import name_of_token, token_of_name
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions import buckets as rows
 from post3tw.storage.interfaces import ITransaction, Lock
@@ -114,10 +112,16 @@ class Buckets:
                 argument_value=limit,
             )
         prefix = input.prefix or ""
-        after = _name_of_token(input.continuation_token)
+        after = name_of_token(input.continuation_token) if input.continuation_token else b""
         found = await self.store.index.read(
             lambda tx: rows.list_buckets(
-                tx, identity.tenant, identity.user_id, prefix, after, limit + 1, input.bucket_region
+                tx,
+                identity.tenant,
+                identity.user_id,
+                prefix,
+                after.decode("ascii", "replace"),
+                limit + 1,
+                input.bucket_region,
             )
         )
         more = len(found) > limit
@@ -128,7 +132,7 @@ class Buckets:
                 for b in page
             ],
             owner=types.Owner(id=identity.user_id, display_name=identity.display_name),
-            continuation_token=_token_of_name(page[-1].name) if more else None,
+            continuation_token=token_of_name(page[-1].name.encode()) if more else None,
             prefix=input.prefix,
         )
 
@@ -137,21 +141,6 @@ def _region(input: types.ListBucketsInput, bucket: Bucket) -> str | None:
     """AWS names regions only in answers to paged requests, which old clients do not make."""
     paged = input.max_buckets is not None or input.continuation_token is not None or input.bucket_region is not None
     return bucket.region if paged else None
-
-
-def _token_of_name(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
-
-
-def _name_of_token(token: str | None) -> str:
-    if token is None:
-        return ""
-    try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise InvalidArgument(
-            "The continuation token provided is incorrect", argument_name="continuation-token", argument_value=token
-        ) from None
 
 
 def _check_location(configuration: types.CreateBucketConfiguration | None, region: str) -> None:

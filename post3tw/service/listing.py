@@ -5,25 +5,19 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from functools import lru_cache
 
 from attrs import frozen
 
 from post3tw.api import types
-from post3tw.model.errors import InvalidArgument
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.operation import operation
-from post3tw.service.paging import Page, collect, name_bytes, name_encoder, page_limit
+from post3tw.service.paging import Page, collect, name_bytes, name_encoder, name_of_token, page_limit, token_of_name
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import OBJECTS, Names, Position, Row
 from post3tw.wire.dates import from_millis
-
-_TOKEN_FORM = b"\x01"
-"""What our continuation tokens begin with, before base64."""
 
 
 @frozen
@@ -79,7 +73,7 @@ class Listing:
         bucket = admitted_bucket(caller)
         encode, limit = name_encoder(input.encoding_type), page_limit(input.max_keys, "max-keys")
         names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
-        after = _name_of_token(input.continuation_token) if input.continuation_token else name_bytes(input.start_after)
+        after = name_of_token(input.continuation_token) if input.continuation_token else name_bytes(input.start_after)
         position = names.behind(after) if after else Position(names.prefix)
         page = await collect(self.store, OBJECTS, bucket.id, names, position, limit)
         return types.ListObjectsV2Output(
@@ -92,7 +86,7 @@ class Listing:
             encoding_type=input.encoding_type or None,
             is_truncated=page.truncated,
             continuation_token=input.continuation_token,
-            next_continuation_token=_token_of_name(_last_name(page)) if page.truncated else None,
+            next_continuation_token=token_of_name(_last_name(page)) if page.truncated else None,
             contents=_objects(page, encode, with_owner=bool(input.fetch_owner)),
             common_prefixes=page.common_prefixes(encode),
         )
@@ -102,23 +96,6 @@ def _last_name(page: Page) -> bytes:
     """The key or common prefix that a page ends with."""
     last = page.entries[-1]
     return last if isinstance(last, bytes) else last[0]
-
-
-def _token_of_name(name: bytes) -> str:
-    return urlsafe_b64encode(_TOKEN_FORM + name).decode()
-
-
-def _name_of_token(token: str) -> bytes:
-    """Where a continuation token says to go on. It is no secret and holds no right: any name may be asked for."""
-    try:
-        raw = urlsafe_b64decode(token)
-        if raw.startswith(_TOKEN_FORM) and _token_of_name(raw[1:]) == token:
-            return raw[1:]
-    except (binascii.Error, ValueError):
-        pass
-    raise InvalidArgument(
-        "The continuation token provided is incorrect", argument_name="continuation-token", argument_value=token
-    )
 
 
 def _objects(page: Page, encode: Callable[[str], str], *, with_owner: bool) -> list[types.Object]:

@@ -15,7 +15,7 @@ from post3tw.model.errors import MalformedXML
 from post3tw.model.identity import Caller
 from post3tw.model.version import Version
 from post3tw.service.admitted import admitted_bucket
-from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.keys import check_version_id, key_bytes, written_version_id
 from post3tw.service.operation import operation
 from post3tw.service.store import Store
 from post3tw.service.tags import MAX_OBJECT_TAGS, tag_list, tags_of_document
@@ -39,7 +39,9 @@ class ObjectTagging:
         version: Version = await self.store.index.read(
             partial(require_object, bucket_id=bucket.id, key=key, version_id=check_version_id(input.version_id))
         )
-        return types.GetObjectTaggingOutput(version_id=_shown(version), tag_set=tag_list(version.description.tags))
+        return types.GetObjectTaggingOutput(
+            version_id=written_version_id(version), tag_set=tag_list(version.description.tags)
+        )
 
     @operation("s3:PutObjectTagging", honours=("version_id", "tagging", "content_md5", "checksum_algorithm"))
     async def put_object_tagging(
@@ -55,7 +57,7 @@ class ObjectTagging:
         tags = tags_of_document(input.tagging, limit=MAX_OBJECT_TAGS)
         self.store.admit_write()
         version = await self._set(caller, input.key, input.version_id, tags)
-        return types.PutObjectTaggingOutput(version_id=_shown(version))
+        return types.PutObjectTaggingOutput(version_id=written_version_id(version))
 
     @operation("s3:DeleteObjectTagging", honours=("version_id",))
     async def delete_object_tagging(
@@ -63,7 +65,7 @@ class ObjectTagging:
     ) -> types.DeleteObjectTaggingOutput:
         """Remove all tags, also when there are none."""
         version = await self._set(caller, input.key, input.version_id, {})
-        return types.DeleteObjectTaggingOutput(version_id=_shown(version))
+        return types.DeleteObjectTaggingOutput(version_id=written_version_id(version))
 
     async def _set(self, caller: Caller, name: str | None, version_id: str | None, tags: Mapping[str, str]) -> Version:
         bucket, key, ids = admitted_bucket(caller), key_bytes(name), self.store.ids
@@ -80,7 +82,3 @@ class ObjectTagging:
             (Lock(bucket.id), Lock(bucket.id, key)),
         )
         return version
-
-
-def _shown(version: Version) -> str | None:
-    return None if version.is_null else version.version_id

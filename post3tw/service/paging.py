@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -17,6 +18,9 @@ MAX_ENTRIES = 1000
 """Most entries of a page; a client that asks for more gets this many."""
 
 _MAX_INT = 2**31 - 1
+
+_TOKEN_FORM = b"\x01"
+"""What continuation tokens begin with, before base64."""
 
 
 def name_bytes(name: str | None) -> bytes:
@@ -63,6 +67,29 @@ def name_encoder(encoding_type: str | None) -> Callable[[str], str]:
             argument_value=encoding_type,
         )
     return quote_key
+
+
+def token_of_name(name: bytes) -> str:
+    """The continuation token of a page that ends with `name`."""
+    return urlsafe_b64encode(_TOKEN_FORM + name).decode()
+
+
+def name_of_token(token: str) -> bytes:
+    """Where a continuation token says to go on. It is no secret and holds no right: any name may be asked for.
+
+    Raises:
+        InvalidArgument: not a token of ours.
+    """
+    try:
+        raw = urlsafe_b64decode(token)
+    except ValueError:
+        raw = b""
+    name = raw.removeprefix(_TOKEN_FORM)
+    if token_of_name(name) != token:
+        raise InvalidArgument(
+            "The continuation token provided is incorrect", argument_name="continuation-token", argument_value=token
+        )
+    return name
 
 
 @frozen

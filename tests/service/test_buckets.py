@@ -28,6 +28,7 @@ from post3tw.service.bucket_tagging import BucketTagging
 from post3tw.service.buckets import Buckets
 from post3tw.service.local import LocalService
 from post3tw.service.operation import operations_of
+from post3tw.service.paging import token_of_name
 from post3tw.service.versioning import BucketVersioning
 from tests.service.stores import make_store
 
@@ -259,6 +260,10 @@ class ListTests(BucketCase):
         """A page that ends with the last bucket has no token."""
         answer = await self.call(ADA, types.ListBucketsInput(max_buckets=5))
         self.assertIsNone(answer.continuation_token)
+
+    async def test_token_of_no_name(self) -> None:
+        """A token of bytes that no bucket is called is a place like any other."""
+        self.assertEqual(await self.names(continuation_token=token_of_name(b"abb\xff")), ["abc", "bbb", "ccc"])
 
     async def test_filters(self) -> None:
         """Prefix and region narrow the list."""
