@@ -103,6 +103,11 @@ class Connection:
         bodiless = method == "HEAD" or status in (204, 304)
         return Reply(status, headers, b"" if bodiless else self._take(int(headers.get("content-length", "0"))))
 
+    def begun(self) -> bool:
+        """Wait until the reply has begun: whether it does."""
+        self._received += self._read()
+        return bool(self._received)
+
     def continued(self) -> bool:
         """Whether the next line of the server is `100 Continue`, which is then taken."""
         head = self._until(b"\r\n\r\n")
