@@ -57,10 +57,10 @@ def root_key(data_dir: Path, choice: Callable[[Sequence[str]], str] = secrets.ch
         CredentialsRefused: the file cannot be read or made, others can read it, or it holds no key.
     """
     path = data_dir / FILE_NAME
+    if os.path.lexists(path):
+        return _read(path)
     try:
         return _make(path, choice)
-    except FileExistsError:
-        return _read(path)
     except OSError as error:
         raise CredentialsRefused(f"{path} cannot be made: {error.strerror}") from None
 
@@ -69,15 +69,19 @@ def _make(path: Path, choice: Callable[[Sequence[str]], str]) -> RootKey:
     access_key = "POST3" + "".join(choice(_ACCESS_ALPHABET) for _ in range(15))
     secret_key = "".join(choice(_SECRET_ALPHABET) for _ in range(40))
     text = f"[{PROFILE}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    # Under another name first: a start that is cut off must not leave half a key, nor lose one that was shown.
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        path.unlink()
-        raise
+        os.fsync(directory)
+    finally:
+        os.close(directory)
     return RootKey(access_key, secret_key, path, made=True)
 
 
@@ -88,6 +92,8 @@ def _read(path: Path) -> RootKey:
             text = file.read()
     except OSError as error:
         raise CredentialsRefused(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CredentialsRefused(f"{path} is not UTF-8") from None
     if mode & 0o077:
         raise CredentialsRefused(f"{path} can be read or written by others (mode {mode:04o}): chmod 600 it")
     parser = configparser.ConfigParser(interpolation=None)

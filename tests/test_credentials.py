@@ -89,6 +89,19 @@ class RootKeyTests(SynchronousTestCase):
             self.assertNotIn("SECRET", str(error))
             self.assertEqual(self.path.read_text(), text)
 
+    def test_not_text(self) -> None:
+        """A file that is not UTF-8 is refused in one line."""
+        self.path.write_bytes(b"[post3]\naws_access_key_id = \xff\n")
+        self.path.chmod(0o600)
+        self.assertIn("UTF-8", str(self.assertRaises(CredentialsRefused, root_key, self.directory)))
+
+    def test_start_that_was_cut_off(self) -> None:
+        """What is left of a start that died while it made the key is in nobody's way, and goes."""
+        (self.directory / "credentials.new").write_text("[post3]\naws_acc")
+        self.assertTrue(root_key(self.directory).made)
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["credentials"])
+        self.assertFalse(root_key(self.directory).made)
+
     def test_cannot_be_made(self) -> None:
         """A directory that is not there is refused in one line."""
         error = self.assertRaises(CredentialsRefused, root_key, self.directory / "missing")
