@@ -57,14 +57,14 @@ class IIndex(Interface):
     async def stop() -> None:
         """Finish what was accepted, then close."""
 
-    async def run(transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
+    async def run(transaction: Transaction[T], locks: Sequence[Lock] = ()) -> T:
         """Run a writing transaction. Returns when it is committed, durably unless durability is relaxed.
 
         A domain error raised by the transaction undoes it alone, not the others of its group. A full disk raises
         InsufficientStorage.
         """
 
-    async def read(transaction: Callable[[Any], Awaitable[T]]) -> T:
+    async def read(transaction: Transaction[T]) -> T:
         """Run a reading transaction on the state that was last committed."""
 
 
