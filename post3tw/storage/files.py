@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from threading import Lock
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -165,6 +165,12 @@ class OpenFile:
         """Take `size` bytes of the disk."""
         with self._lock, self._files.errors(self.path):
             self._files.call(os.posix_fallocate, self._open(), 0, size)
+
+    def forget(self, first: int) -> None:
+        """Begin to write all bytes from `first` on to the disk, and give back the memory of those that are there. It is
+        advice: where it cannot be followed nothing changes."""
+        with self._lock, suppress(OSError):
+            self._files.call(os.posix_fadvise, self._open(), first, 0, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Make the contents durable. After a failure the file is lost: the system forgets what it could not write, so a

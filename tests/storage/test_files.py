@@ -127,7 +127,8 @@ class FilesTests(SynchronousTestCase):
         file = self.files.create(self.path)
         file.close()
         file.close()
-        for use in (lambda: file.write(b"x"), lambda: file.read(0, 1), file.sync, lambda: file.preallocate(1)):
+        uses = (lambda: file.write(b"x"), lambda: file.read(0, 1), file.sync)
+        for use in (*uses, lambda: file.forget(0), lambda: file.preallocate(1)):
             with self.assertRaises(StorageFailed):
                 use()
         self.assertEqual(len(self.files.called("close")), 1)

@@ -8,6 +8,10 @@ anything a client sent; `abcd` are an id's last two bytes, which are random, whe
 Directories appear when a blob first needs them, and their own names are synced then. A directory that exists was
 perhaps made just before a power cut, so the first use in each process syncs its name again.
 
+A blob of 16 MiB and more passes through the system's memory instead of filling it: every 8 MiB what was written is
+sent on its way to the disk, and what has arrived there is forgotten. The sync at the end has little left to do then,
+and one large upload does not drive everything else out of memory (docs/decisions/0005).
+
 All of it runs in a pool of threads. When a caller is cancelled its thread goes on, so both ends guard themselves: a
 writer takes one step at a time and none after it was abandoned; a reader that was closed before its file was open
 does not open it.
@@ -31,6 +35,10 @@ from post3tw.storage.threads import IThreads
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _FANOUT = re.compile(r"[0-9a-f]{2}")
+
+
+_STRETCH = 8 * 1024 * 1024
+"""Of a large blob the system keeps as many bytes in memory, and as many are on their way to the disk."""
 
 
 @implementer(IBlobStore, IBlobInventory)
@@ -142,6 +150,8 @@ class FileWriter:
     _temporary: str
     _file: OpenFile | None = None
     _usable: bool = False
+    _written: int = 0
+    _forgotten: int = 0
     _abandoned: bool = False
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
@@ -177,6 +187,10 @@ class FileWriter:
         with self._lock:
             file = self._take()
             file.write(data)
+            self._written += len(data)
+            if self._written - self._forgotten >= 2 * _STRETCH:
+                file.forget(self._forgotten)
+                self._forgotten = self._written - _STRETCH
             self._usable = True
 
     def complete(self) -> None:
@@ -186,6 +200,8 @@ class FileWriter:
             file = self._take()
             if store.durable:
                 file.sync()
+            if self._forgotten:
+                file.forget(0)
             file.close()
             store.prepare_directory(directory)
             store.files.rename(self._temporary, self._path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from itertools import groupby
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
@@ -139,6 +140,33 @@ class FilesOnDiskTests(TestCase):
                 ("fsync", f"{blobs}/0e/0f"),
             ],
         )
+
+    async def put_large(self, store: FileBlobs, frames: int) -> list[str]:
+        """Write a blob of so many MiB; the calls on its file, runs of writes as one."""
+        writer = await store.create(ONE)
+        self.files.calls.clear()
+        for _ in range(frames):
+            await writer.write(bytes(MIB))
+        await writer.finish()
+        wanted = ("write", "posix_fadvise", "fdatasync")
+        return [name for name, _ in groupby(name for name, _ in self.files.calls if name in wanted)]
+
+    async def test_large_blobs_leave_memory(self) -> None:
+        """A large blob is written out on the way, and forgotten when it is durable."""
+        calls = await self.put_large(await self.start(), 25)
+        on_the_way = ["write", "posix_fadvise"] * 2
+        self.assertEqual(calls, [*on_the_way, "write", "fdatasync", "posix_fadvise"])
+
+    async def test_small_blobs_stay_in_memory(self) -> None:
+        """Below 16 MiB a blob is kept, for who just wrote it often reads it."""
+        self.assertEqual(await self.put_large(await self.start(), 15), ["write", "fdatasync"])
+
+    async def test_memory_is_only_advice(self) -> None:
+        """A file system that takes no advice stores large blobs all the same."""
+        store = await self.start()
+        self.files.fail["posix_fadvise"] = errno.EINVAL
+        await self.put_large(store, 17)
+        self.assertEqual(await self.get(store, ONE, 17 * MIB), bytes(17 * MIB))
 
     async def test_directories_are_made_once(self) -> None:
         """A directory that this process knows costs nothing more."""
