@@ -6,6 +6,7 @@ Nothing here tidies up: targets, header values and bodies go out as they are, be
 from __future__ import annotations
 
 import re
+import select
 import socket
 import time
 from collections.abc import Sequence
@@ -72,6 +73,13 @@ class Connection:
         """Send bytes to a server that may refuse them half-way: its answer counts, not how far they got."""
         with suppress(ConnectionError):
             self._socket.sendall(data)
+
+    def drip(self, data: bytes, pause: float) -> None:
+        """Send a byte at a time, with pauses, until all is sent or the server has something to say."""
+        for at in range(len(data)):
+            if select.select([self._socket], [], [], pause)[0]:
+                return
+            self.offer(data[at : at + 1])
 
     def half_close(self) -> None:
         """Send no more, but read on."""
