@@ -22,8 +22,8 @@ from post3tw.service.objects import Objects
 from post3tw.service.part_copy import PartCopying
 from post3tw.service.upload_listing import UploadListing
 from post3tw.storage.index.transactions.multipart import put_shared_part
+from tests.service.multipart_case import FIVE, MultipartCase, crc64
 from tests.service.stores import BytesBody, admitted, make_bucket
-from tests.service.test_multipart import FIVE, MultipartCase, crc64
 
 
 class PartCopyTests(MultipartCase):
