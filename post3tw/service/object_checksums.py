@@ -57,8 +57,8 @@ class Announcement:
     expected: bytes | None = None
     trailer: str | None = None
 
-    def verify(self, digests: Mapping[ChecksumAlgorithm, bytes], trailers: Mapping[str, str]) -> Checksum:
-        """The checksum of the body, when it is what the client announced.
+    def verify(self, digests: Mapping[ChecksumAlgorithm, bytes], trailers: Mapping[str, str]) -> None:
+        """Refuse a body that is not what the client announced.
 
         Args:
             digests: what was computed.
@@ -68,15 +68,14 @@ class Announcement:
             BadDigest: it is another one, or the trailer is no checksum of that algorithm.
             MalformedTrailer: the announced trailer did not come.
         """
-        calculated, expected = digests[self.algorithm], self.expected
+        expected = self.expected
         if self.trailer is not None:
             sent = trailers.get(self.trailer)
             if sent is None:
                 raise MalformedTrailer()
             expected = decode(self.algorithm, sent)
-        if expected is not None and expected != calculated:
+        if expected is not None and expected != digests[self.algorithm]:
             raise BadDigest(f"The {self.algorithm.value} you specified did not match the calculated checksum.")
-        return Checksum(self.algorithm, encode(calculated))
 
 
 _NOTHING_ANNOUNCED = Announcement(DEFAULT_ALGORITHM)
