@@ -236,7 +236,8 @@ class ContentSHA256Mismatch(DomainError):
 
 
 class HeadTooLarge(DomainError):
-    """Request line and headers are more than we read: RequestHeaderSectionTooLarge. Details: max_size_allowed."""
+    """Request line and headers are more than we read: RequestHeaderSectionTooLarge. Details: max_size_allowed
+    (bytes), when the size is why."""
 
 
 class BodyTooLarge(DomainError):

@@ -69,7 +69,7 @@ def _fields(block: bytes, max_fields: int) -> tuple[list[tuple[bytes, bytes]], d
     lines = block.split(b"\r\n")
     lines.pop()
     if len(lines) > max_fields:
-        raise HeadTooLarge(max_size_allowed=max_fields)
+        raise HeadTooLarge(f"There are more than {max_fields} headers.")
     if (
         block.count(b"\r") != len(lines)
         or block.count(b"\n") != len(lines)

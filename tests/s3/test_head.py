@@ -117,10 +117,12 @@ class ParseHeadTests(SynchronousTestCase):
                 head(GET, HOST, b"Transfer-Encoding: " + value)
 
     def test_bounds_the_number_of_headers(self) -> None:
-        """One header more than allowed is too many."""
+        """One header more than allowed is too many; the error says how many are not."""
         self.assertEqual(len(head(GET, HOST, *[b"a%d: 1" % n for n in range(499)]).fields), 500)
-        with self.assertRaises(HeadTooLarge):
+        with self.assertRaises(HeadTooLarge) as refused:
             head(GET, HOST, *[b"a%d: 1" % n for n in range(500)])
+        self.assertEqual(refused.exception.message, "There are more than 500 headers.")
+        self.assertEqual(refused.exception.details, {})
 
     def test_any_byte_anywhere_is_a_domain_error_or_taken(self) -> None:
         """Whatever byte replaces another one, the answer is a head or a clear refusal."""
