@@ -81,7 +81,7 @@ class S3Request(http.Request):
         if self.awaits_continue and not self.gone:
             self._continued = True
             if not self.body.received:
-                self.channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def deliver_to(self, consumer: IConsumer) -> Deferred[None]:
         """See IExchange."""
@@ -97,12 +97,7 @@ class S3Request(http.Request):
             head = self._head(status, headers, f"Content-Length: {len(body)}\r\n")
         if self.gone:
             return
-        self._begin()
-        self.bytes_out = len(body)
-        if len(body) <= _JOINED:
-            self.channel.write(head + body)
-        else:
-            self.channel.writeSequence((head, body))
+        self._begin(head, body)
         self._finished()
 
     def start(self, status: int, headers: Fields) -> IConsumer:
@@ -117,12 +112,7 @@ class S3Request(http.Request):
         if not self.started:
             if self._pending is None:
                 self.start(self.code, self._stock_headers())
-            head = self._pending or b""
-            self._begin()
-            if self.head.method == "HEAD":
-                data = b""
-            self.bytes_out = len(data)
-            self.channel.writeSequence((head, data))
+            self._begin(self._pending or b"", b"" if self.head.method == "HEAD" else data)
         elif self.head.method != "HEAD":
             self.bytes_out += len(data)
             self.channel.write(data)
@@ -156,10 +146,16 @@ class S3Request(http.Request):
         if not self.gone:
             self.channel.unregisterProducer()
 
-    def _begin(self) -> None:
+    def _begin(self, head: bytes, data: bytes) -> None:
+        """Write the head and the first bytes of the body."""
         self.started = True
         self._pending = None
         self.first_byte = self.channel.site.wall_time()
+        self.bytes_out = len(data)
+        if len(data) <= _JOINED:
+            self.channel.write(head + data)
+        else:
+            self.channel.writeSequence((head, data))
 
     def _finished(self) -> None:
         self.finished = 1

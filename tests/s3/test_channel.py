@@ -350,6 +350,19 @@ class BackPressureTests(ServingTestCase):
         client.abort()
         await client.until_closed()
 
+    async def test_replies_beyond_the_sockets_room(self) -> None:
+        """Replies that the socket has no room for follow those that it took, complete and in their order."""
+        bodies = [bytes([number]) * 60_000 for number in range(150)]
+        for number, body in enumerate(bodies):
+            self.service.objects["b", f"k{number}"] = body
+        client = await self.connect()
+        client.transport.pauseProducing()  # type: ignore[union-attr]
+        client.send(b"".join(self.signed(b"GET", b"/b/k%d" % number) for number in range(len(bodies))))
+        for _ in range(50):
+            await self.turn()
+        client.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertEqual([(await client.reply()).body for _ in bodies], bodies)
+
 
 class GoneTests(ServingTestCase):
     """Clients that leave."""
