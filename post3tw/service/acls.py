@@ -12,8 +12,13 @@ from post3tw.model.identity import Caller, Owner
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.keys import check_version_id, key_bytes
 from post3tw.service.operation import operation
+from post3tw.service.owners import owner_of_bucket, shown_owner
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.versions import require_object
+
+BUCKET_ACLS = ("private",)
+OBJECT_ACLS = ("private", "bucket-owner-full-control")
+"""The canned ACLs that ask for nothing but what holds anyway."""
 
 _BODY = ("content_md5", "checksum_algorithm")
 
@@ -27,11 +32,10 @@ class Acls:
     @operation("s3:GetBucketAcl")
     async def get_bucket_acl(self, caller: Caller, input: types.GetBucketAclInput) -> types.GetBucketAclOutput:
         """The bucket's owner, who may do everything."""
-        bucket = admitted_bucket(caller)
-        owner = Owner(bucket.owner_id, bucket.owner_name)
-        return types.GetBucketAclOutput(owner=_shown(owner), grants=_full_control(owner))
+        owner = owner_of_bucket(admitted_bucket(caller))
+        return types.GetBucketAclOutput(owner=shown_owner(owner), grants=_full_control(owner))
 
-    @operation("s3:PutBucketAcl", honours=_BODY, accepts={"acl": ("private",)})
+    @operation("s3:PutBucketAcl", honours=_BODY, accepts={"acl": BUCKET_ACLS})
     async def put_bucket_acl(self, caller: Caller, input: types.PutBucketAclInput) -> types.PutBucketAclOutput:
         """Ask for `private`, which it is.
 
@@ -50,12 +54,12 @@ class Acls:
             NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker).
         """
         owner = await self._owner(caller, input.key, input.version_id)
-        return types.GetObjectAclOutput(owner=_shown(owner), grants=_full_control(owner))
+        return types.GetObjectAclOutput(owner=shown_owner(owner), grants=_full_control(owner))
 
     @operation(
         "s3:PutObjectAcl",
         honours=("version_id", *_BODY),
-        accepts={"acl": ("private", "bucket-owner-full-control")},
+        accepts={"acl": OBJECT_ACLS},
     )
     async def put_object_acl(self, caller: Caller, input: types.PutObjectAclInput) -> types.PutObjectAclOutput:
         """Ask for `private`, or for the bucket's owner to have full control; both hold anyway.
@@ -77,10 +81,6 @@ class Acls:
             version_id=check_version_id(version_id),
         )
         return (await self.store.index.read(find)).owner
-
-
-def _shown(owner: Owner) -> types.Owner:
-    return types.Owner(id=owner.id, display_name=owner.display_name)
 
 
 def _full_control(owner: Owner) -> list[types.Grant]:

@@ -15,6 +15,7 @@ from post3tw.model.errors import (
     NotImplementedHere,
 )
 from post3tw.model.identity import Caller
+from post3tw.service.acls import BUCKET_ACLS
 from post3tw.service.admitted import admitted_bucket, admitted_identity
 from post3tw.service.bucket_names import check_bucket_name, split_tenant
 from post3tw.service.operation import operation
@@ -40,7 +41,7 @@ class Buckets:
     @operation(
         "s3:CreateBucket",
         honours=("create_bucket_configuration",),
-        accepts={"acl": ("private",), "object_lock_enabled_for_bucket": ("False",)},
+        accepts={"acl": BUCKET_ACLS, "object_lock_enabled_for_bucket": ("False",)},
     )
     async def create_bucket(self, caller: Caller, input: types.CreateBucketInput) -> types.CreateBucketOutput:
         """Create a bucket of the caller's.

@@ -22,13 +22,15 @@ from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import InvalidArgument, InvalidRequest, MethodNotAllowed, OperationAborted
 from post3tw.model.identity import Caller
 from post3tw.model.version import Description, Version
+from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket, admitted_source
 from post3tw.service.conditions import millis, write_conditions
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, headers_of, metadata_of, storage_class_of
 from post3tw.service.keys import check_version_id, key_bytes, read_version_id, written_version_id
 from post3tw.service.object_checksums import checksum_members, parse_algorithm
-from post3tw.service.objects import CANNED_ACLS, MAX_PUT, owner_for
+from post3tw.service.objects import MAX_PUT
 from post3tw.service.operation import operation
+from post3tw.service.owners import owner_for
 from post3tw.service.rehashing import digest_of
 from post3tw.service.representations import Selection, body_of
 from post3tw.service.store import Store
@@ -148,7 +150,7 @@ class Copying:
 
     store: Store
 
-    @operation("s3:PutObject", honours=_COPY, accepts={"acl": CANNED_ACLS, "annotation_directive": ("COPY", "EXCLUDE")})
+    @operation("s3:PutObject", honours=_COPY, accepts={"acl": OBJECT_ACLS, "annotation_directive": ("COPY", "EXCLUDE")})
     async def copy_object(self, caller: Caller, input: types.CopyObjectInput) -> types.CopyObjectOutput:
         """Make an object of another one, or of the same one with other metadata. It is one transaction.
 

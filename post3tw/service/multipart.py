@@ -17,6 +17,7 @@ from post3tw.model.checksum import Checksum
 from post3tw.model.errors import NoSuchUpload
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Upload
+from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.completion import EXPECTATIONS, assemble, requested_completion
 from post3tw.service.conditions import write_conditions
@@ -32,8 +33,9 @@ from post3tw.service.object_checksums import (
     parse_content_md5,
     verify_body,
 )
-from post3tw.service.objects import CANNED_ACLS, MAX_PUT, owner_for
+from post3tw.service.objects import MAX_PUT
 from post3tw.service.operation import operation
+from post3tw.service.owners import owner_for
 from post3tw.service.part_numbers import checked_part_number
 from post3tw.service.store import Store
 from post3tw.service.upload_checksums import algorithm_of, chosen_checksum, full_checksum, require_same_algorithm
@@ -98,7 +100,7 @@ class Multipart:
     @operation(
         "s3:PutObject",
         honours=("checksum_algorithm", "checksum_type", *DESCRIPTION_MEMBERS),
-        accepts={"acl": CANNED_ACLS},
+        accepts={"acl": OBJECT_ACLS},
     )
     async def create_multipart_upload(
         self, caller: Caller, input: types.CreateMultipartUploadInput

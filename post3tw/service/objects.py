@@ -10,8 +10,9 @@ from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import DomainError
-from post3tw.model.identity import Caller, Owner
+from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Version
+from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.conditions import READ_MEMBERS, millis, write_conditions
 from post3tw.service.deletions import Target, check_document, deleted_entry, error_entry, target_of
@@ -27,6 +28,7 @@ from post3tw.service.object_checksums import (
     verify_body,
 )
 from post3tw.service.operation import operation
+from post3tw.service.owners import owner_for
 from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
 from post3tw.service.store import Store
 from post3tw.service.upload_checksums import full_checksum
@@ -37,9 +39,6 @@ from post3tw.storage.interfaces import ITransaction, Lock
 
 MAX_PUT = 5 * 1024**3
 """Bytes that one PUT, and the source of one copy, may have."""
-
-CANNED_ACLS = ("private", "bucket-owner-full-control")
-"""The ACLs that ask for nothing but what holds anyway."""
 
 DELETED_AT_ONCE = 250
 """Entries of DeleteObjects in one transaction, so that other writers do not wait long."""
@@ -56,20 +55,13 @@ _PUT = ("content_length", "content_md5", "if_match", "if_none_match", *DESCRIPTI
 _DELETE = ("version_id", "if_match", "if_match_size", "if_match_last_modified_time", "bypass_governance_retention")
 
 
-def owner_for(caller: Caller, bucket: Bucket) -> Owner:
-    """Who owns what the caller writes into a bucket."""
-    if caller.identity is not None:
-        return caller.identity.owner
-    return Owner(bucket.owner_id, bucket.owner_name)
-
-
 @frozen
 class Objects:
     """Reading, writing and deleting objects."""
 
     store: Store
 
-    @operation("s3:PutObject", honours=_PUT, accepts={"acl": CANNED_ACLS})
+    @operation("s3:PutObject", honours=_PUT, accepts={"acl": OBJECT_ACLS})
     async def put_object(
         self, caller: Caller, input: types.PutObjectInput, body: IRequestBody
     ) -> types.PutObjectOutput:

@@ -18,6 +18,7 @@ from post3tw.service.admitted import admitted_bucket
 from post3tw.service.keys import key_bytes
 from post3tw.service.multipart import part_checksum_members, upload_id_bytes
 from post3tw.service.operation import operation
+from post3tw.service.owners import shown_owner
 from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit
 from post3tw.service.part_numbers import part_number_marker
 from post3tw.service.store import Store
@@ -99,7 +100,7 @@ class UploadListing:
             is_truncated=truncated,
             parts=[_shown_part(part) for part in parts],
             initiator=_initiator(upload.initiator),
-            owner=_owner(upload.owner),
+            owner=shown_owner(upload.owner),
             storage_class=upload.description.storage_class,
             checksum_algorithm=upload.checksum_algorithm,
             checksum_type=upload.checksum_type,
@@ -127,7 +128,7 @@ def _shown_upload(upload: Upload, encode: Callable[[str], str]) -> types.Multipa
         key=encode(upload.key.decode()),
         initiated=from_millis(upload.created),
         storage_class=upload.description.storage_class,
-        owner=_owner(upload.owner),
+        owner=shown_owner(upload.owner),
         initiator=_initiator(upload.initiator),
         checksum_algorithm=upload.checksum_algorithm,
         checksum_type=upload.checksum_type,
@@ -142,10 +143,6 @@ def _shown_part(part: Part) -> types.Part:
         size=part.size,
         **part_checksum_members(part.checksum),
     )
-
-
-def _owner(owner: Owner) -> types.Owner:
-    return types.Owner(id=owner.id, display_name=owner.display_name)
 
 
 def _initiator(owner: Owner) -> types.Initiator:
