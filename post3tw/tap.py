@@ -29,6 +29,7 @@ from post3tw.model.ids import IdSource
 from post3tw.s3.access_log import AccessLog
 from post3tw.s3.limits import Limits
 from post3tw.s3.site import make_site
+from post3tw.server.descriptors import descriptor_limit, most_connections
 from post3tw.server.ending import is_terminal
 from post3tw.server.listening import CannotListen, Listener
 from post3tw.server.server import Components, Readiness, Server
@@ -297,11 +298,14 @@ class CountedSweep:
 
 
 def _limits(config: Config) -> Limits:
+    connections = most_connections(config.max_connections, config.max_requests, descriptor_limit())
+    if connections < config.max_connections:
+        _log.warn("The limit of open files allows {count} connections at a time.", count=connections)
     return Limits(
         head_timeout=config.head_timeout,
         body_timeout=config.body_timeout,
         idle_timeout=config.idle_timeout,
-        max_connections=config.max_connections,
+        max_connections=connections,
         max_requests=config.max_requests,
     )
 

@@ -4,8 +4,9 @@ Everything that touches data on disk goes through a `Files`, and each of its sys
 that a test can record them, fail the nth one or let a write come out short by overriding one method.
 
 A file is opened either as new (and then nobody else has it) or for reading: nothing here opens an existing file for
-writing, and nothing truncates. What the system refuses becomes InsufficientStorage or StorageFailed where it happens;
-that a file exists, or does not, is an answer rather than a fault, and passes where the docstring says so.
+writing, and nothing truncates. What the system refuses becomes InsufficientStorage, SlowDown (too many files are open)
+or StorageFailed where it happens; that a file exists, or does not, is an answer rather than a fault, and passes where
+the docstring says so.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import ParamSpec, TypeVar
 
 from attrs import define, field, frozen
 
-from post3tw.model.errors import InsufficientStorage, StorageFailed
+from post3tw.model.errors import InsufficientStorage, SlowDown, StorageFailed
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 @frozen
@@ -47,6 +49,8 @@ class _DomainErrors:
         if error.errno in _FULL:
             self.on_full()
             raise InsufficientStorage from error
+        if error.errno in _TOO_MANY:
+            raise SlowDown from error  # files that others have open, and will close
         raise StorageFailed(path=self.path, reason=os.strerror(error.errno or 0)) from error
 
 

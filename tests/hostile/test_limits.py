@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 
 from tests.hostile.case import HostileCase, unfinished, wait_until
@@ -134,3 +135,27 @@ class TooManyTests(HostileCase):
         for connection in writing:
             connection.send(b"0123456789")
             self.assertEqual(connection.reply().status, 200)
+
+
+class TooManyFilesTests(HostileCase):
+    """A process that may open no more files, whatever the reason."""
+
+    def test_descriptors(self) -> None:
+        """Requests that need a file are told to slow down, others are served; afterwards all are."""
+        self.put("large", os.urandom(MIB))
+        open_files = len(os.listdir(f"/proc/{self.server.pid}/fd"))
+        soft, hard = resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE)
+        with self.client.connect() as connection:
+            connection.send(self.client.message("GET", self.target()))
+            self.assertEqual(connection.reply().status, 404)
+            resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (open_files, hard))
+            try:
+                for method, key, body in (("GET", "large", b""), ("PUT", "new", b"a" * MIB)):
+                    connection.send(self.client.message(method, self.target(key), (), body))
+                    self.assert_error(connection.reply(), 503, "SlowDown", method)
+                connection.send(self.client.message("PUT", self.target("small"), (), b"small"))
+                self.assertEqual(connection.reply().status, 200)
+            finally:
+                resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(len(self.client.ask("GET", self.target("large")).body), MIB)
+        self.assertEqual(self.client.ask("PUT", self.target("new"), (), b"a" * MIB).status, 200)

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.model.errors import InsufficientStorage, StorageFailed
+from post3tw.model.errors import InsufficientStorage, SlowDown, StorageFailed
 from post3tw.storage.files import Files
 from tests.storage.faulty import FaultyFiles, open_files
 
@@ -110,6 +110,13 @@ class FilesTests(SynchronousTestCase):
             with self.assertRaises(InsufficientStorage):
                 file.write(b"x")
             self.assertEqual(self.full, count)
+
+    def test_too_many_open(self) -> None:
+        """When no more files can be opened, the client is told to come back."""
+        self.write(b"")
+        for number in (errno.EMFILE, errno.ENFILE):
+            self.files.fail["open"] = number
+            self.assertRaises(SlowDown, self.files.open, self.path)
 
     def test_other_errors(self) -> None:
         """Every other refusal of the system is StorageFailed, and says of which file."""
