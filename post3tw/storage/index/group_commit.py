@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 GROUP_LIMIT = 256
 """How many transactions share one commit at most."""
+
+ENOUGH = 8
+"""So many transactions do not wait for others of the same turn while the disk is idle."""
 
 SLICE = 0.005
 """Seconds that transactions may keep the reactor before other events get their turn."""
@@ -133,6 +137,7 @@ class GroupCommit:
     _changes_at_begin: int = field(default=0, init=False)
     _changes_before: int = field(default=0, init=False)
     _busy: bool = field(default=False, init=False)
+    _gathering: IDelayedCall | None = field(default=None, init=False)
     _idle: list[Deferred[None]] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -154,7 +159,10 @@ class GroupCommit:
         self._waiting.append(job)
         if not self._busy:
             self._busy = True
-            self._begin_later()  # whoever else comes in this turn of the reactor joins the group
+            self._gathering = self._begin_later()  # whoever else comes in this turn of the reactor joins the group
+        elif self._gathering is not None and len(self._waiting) >= ENOUGH:
+            self._gathering.cancel()
+            self._begin()
         while True:
             try:
                 outcome: T = await job.answer
@@ -174,11 +182,12 @@ class GroupCommit:
 
     # -- on the reactor thread ----------------------------------------------------------------------------------------
 
-    def _begin_later(self) -> None:
-        self.reactor.callLater(0, self._begin)
+    def _begin_later(self) -> IDelayedCall:
+        return self.reactor.callLater(0, self._begin)  # type: ignore[no-any-return]
 
     def _begin(self) -> None:
         """Begin a group, if anybody waits; rest, if not."""
+        self._gathering = None
         self.snapshot.let_go()
         if not self.backlog:
             self._busy = False

@@ -8,7 +8,9 @@ Durable commits are limited by the disk's sync, not by SQLite, so the transactio
 coroutines are driven one after the other, each to its end, on the reactor thread: a statement is done when `await`
 looks at it. Then the COMMIT, with its one fsync, goes to a thread of its own. Transactions that come meanwhile wait
 in the queue and are the next group. When the commit is back, that group begins at once, so that the disk has work,
-and then the first one is answered.
+and then the first one is answered. Clients that are answered together come back together; a group therefore begins
+before the end of the turn when ENOUGH wait, or the disk would always be idle while the reactor works, and the reactor
+while the disk does.
 
 Why not drive the coroutines in the thread as well? sqlite3 lets go of the GIL around every statement, and taking it
 back from a busy reactor costs a thread up to one switch interval each time: with a reactor busy with reads, a thread

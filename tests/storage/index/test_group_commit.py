@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.checkpoints import Checkpoints
 from post3tw.storage.index.failures import IndexFailed
-from post3tw.storage.index.group_commit import GroupCommit
+from post3tw.storage.index.group_commit import ENOUGH, GroupCommit
 from post3tw.storage.index.snapshot import Snapshot
 from post3tw.storage.index.worker import Worker
 from post3tw.storage.interfaces import ITransaction
@@ -104,6 +104,14 @@ class GroupCommitTests(TestCase):
         await self.assertFailure(Deferred.fromCoroutine(self.groups.run(broken)), InsufficientStorage)
         [failure] = self.flushLoggedErrors(sqlite3.OperationalError)
         self.assertIn("injected", str(failure.value))
+
+    async def test_enough_do_not_wait(self) -> None:
+        """Of many that come in one turn, the first begin while the others still come; those share the next commit."""
+        calls = [self.insert(number) for number in range(3 * ENOUGH)]
+        self.assertEqual(self.groups.backlog, 2 * ENOUGH)
+        for count, call in enumerate(calls, 1):
+            self.assertEqual(await call, count)
+        self.assertEqual(self.groups.commits, 2)
 
     async def test_idle(self) -> None:
         """`idle` returns when everything is answered, and at once when there is nothing."""

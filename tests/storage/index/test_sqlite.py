@@ -18,6 +18,7 @@ from post3tw.model.errors import InsufficientStorage, PreconditionFailed, SlowDo
 from post3tw.model.version import Placement
 from post3tw.storage.index.checkpoints import HARD_LIMIT, SOFT_LIMIT
 from post3tw.storage.index.failures import IndexFailed
+from post3tw.storage.index.group_commit import ENOUGH
 from post3tw.storage.index.sqlite import SqliteIndex
 from post3tw.storage.index.transactions.blobs import place, release
 from post3tw.storage.index.transactions.buckets import create_bucket
@@ -78,7 +79,7 @@ class SqliteIndexTests(SqliteFixture):
     async def test_one_commit_for_many(self) -> None:
         """Transactions that come in the same turn of the reactor share one commit."""
         index = await self.started()
-        for stored in [self.store(index, number) for number in range(100)]:
+        for stored in [self.store(index, number) for number in range(ENOUGH - 1)]:
             await stored
         self.assertEqual((index.commits, index.reruns), (1, 0))
 
