@@ -14,7 +14,7 @@ from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Version
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.keys import check_version_id, key_bytes, read_version_id
-from post3tw.service.object_checksums import checksum_members
+from post3tw.service.object_checksums import checksum_members, part_checksum_members
 from post3tw.service.operation import operation
 from post3tw.service.paging import page_limit
 from post3tw.service.part_numbers import part_number_marker
@@ -93,6 +93,4 @@ def _page(total: int, parts: list[Part], marker: int, limit: int) -> types.GetOb
 
 
 def _shown(part: Part) -> types.ObjectPart:
-    members = checksum_members(part.checksum)
-    members.pop("checksum_type", None)
-    return types.ObjectPart(part_number=part.number, size=part.size, **members)
+    return types.ObjectPart(part_number=part.number, size=part.size, **part_checksum_members(part.checksum))

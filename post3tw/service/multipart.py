@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from attrs import frozen
 
@@ -26,11 +25,11 @@ from post3tw.service.ingest import Stored, ingest
 from post3tw.service.interfaces import IRequestBody
 from post3tw.service.keys import key_bytes, written_version_id
 from post3tw.service.object_checksums import (
-    CHECKSUM_MEMBER,
     CHECKSUM_MEMBERS,
     announced,
     checksum_members,
     parse_content_md5,
+    part_checksum_members,
     verify_body,
 )
 from post3tw.service.objects import MAX_PUT
@@ -84,11 +83,6 @@ async def keep_part(store: Store, upload: Upload, number: int, stored: Stored, c
         (Lock(upload.bucket_id), Lock(upload.bucket_id, upload.key)),
     )
     return part
-
-
-def part_checksum_members(checksum: Checksum | None) -> dict[str, Any]:
-    """The checksum of a part as answers show it; only objects have a type of checksum."""
-    return {} if checksum is None else {CHECKSUM_MEMBER[checksum.algorithm]: checksum.value}
 
 
 @frozen

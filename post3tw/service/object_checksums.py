@@ -173,3 +173,8 @@ def checksum_members(checksum: Checksum | None) -> dict[str, Any]:
     if checksum is None:
         return {}
     return {CHECKSUM_MEMBER[checksum.algorithm]: checksum.value, "checksum_type": checksum.type.value}
+
+
+def part_checksum_members(checksum: Checksum | None) -> dict[str, Any]:
+    """The checksum of a part as answers show it; only objects have a type of checksum."""
+    return {} if checksum is None else {CHECKSUM_MEMBER[checksum.algorithm]: checksum.value}

@@ -23,10 +23,10 @@ from post3tw.service.interfaces import IByteSource
 from post3tw.service.keys import key_bytes
 from post3tw.service.multipart import (
     keep_part,
-    part_checksum_members,
     require_upload,
     upload_id_bytes,
 )
+from post3tw.service.object_checksums import part_checksum_members
 from post3tw.service.objects import MAX_PUT
 from post3tw.service.operation import operation
 from post3tw.service.part_numbers import checked_part_number

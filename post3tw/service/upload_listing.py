@@ -16,7 +16,8 @@ from post3tw.model.identity import Caller, Owner
 from post3tw.model.version import Part, Upload
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.keys import key_bytes
-from post3tw.service.multipart import part_checksum_members, upload_id_bytes
+from post3tw.service.multipart import upload_id_bytes
+from post3tw.service.object_checksums import part_checksum_members
 from post3tw.service.operation import operation
 from post3tw.service.owners import shown_owner
 from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit
