@@ -80,14 +80,17 @@ def _wanted(attributes: list[str] | None) -> frozenset[str]:
 
 
 def _page(total: int, parts: list[Part], marker: int, limit: int) -> types.GetObjectAttributesParts:
-    """A page of at most `limit` parts; `parts` has one more when there is another page."""
+    """A page of at most `limit` parts; `parts` has one more when there is another page.
+
+    One of no parts is not truncated: a client that goes on for as long as one is would never end.
+    """
     shown = parts[:limit]
     return types.GetObjectAttributesParts(
         total_parts_count=total,
         part_number_marker=marker,
         next_part_number_marker=shown[-1].number if shown else marker,
         max_parts=limit,
-        is_truncated=len(parts) > limit,
+        is_truncated=0 < limit < len(parts),
         parts=[_shown(part) for part in shown],
     )
 

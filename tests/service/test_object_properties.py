@@ -148,6 +148,16 @@ class AttributesTests(ObjectCase):
         assert last is not None and last.parts is not None
         self.assertEqual(([p.part_number for p in last.parts], last.is_truncated), ([7], False))
 
+    async def test_pages_of_parts_end(self) -> None:
+        """Who asks for no parts is not sent for more; a marker may lie behind all parts."""
+        await self.put_parts("key", {1: b"x"})
+        for members in ({"max_parts": 0}, {"part_number_marker": 2**31 - 1}):
+            asked: dict[str, Any] = members
+            output = (await self.about("key", **asked)).object_parts
+            assert output is not None
+            self.assertEqual((output.parts, output.is_truncated, output.total_parts_count), ([], False, 1))
+        await self.fails(InvalidArgument, self.about("key", max_parts=-1))
+
     async def test_versions(self) -> None:
         """A version can be named; delete markers have no attributes."""
         await self.switch(ENABLED)
