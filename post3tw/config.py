@@ -88,7 +88,7 @@ def _region(value: str) -> str:
 def _domain(value: str) -> str:
     name = value.lower().rstrip(".")
     if not _DOMAIN.fullmatch(name):
-        raise ValueError(f"{value!r} is not a domain name")
+        raise ValueError(f"{value!r} is not a domain name (which has no port)")
     return name
 
 

@@ -61,7 +61,7 @@ class Banner:
         yield "", ""
         yield "aws CLI", f"export {self._credentials()} AWS_DEFAULT_REGION={self.config.region} AWS_ENDPOINT_URL={url}"
         yield "", "aws s3 mb s3://photos"
-        yield "", "aws s3 cp photo.jpg s3://photos/"
+        yield "", "echo hello | aws s3 cp - s3://photos/hello.txt"
         yield "", "aws s3 ls s3://photos/"
         yield "boto3", 'boto3.client("s3")   # with the same exports'
 
