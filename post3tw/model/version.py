@@ -102,6 +102,23 @@ class Version:
         return NULL_VERSION if self.is_null else version_token(self.seq, self.id)
 
 
+def new_object(
+    *,
+    id: bytes,
+    created: int,
+    size: int,
+    etag: str,
+    owner: Owner,
+    description: Description,
+    checksum: Checksum | None,
+    placement: Placement | None = None,
+    part_count: int | None = None,
+) -> Version:
+    """A version that is going to be written. Its place among those of its key (`seq`, `is_null`) is the index's to
+    give."""
+    return Version(id, 0, False, False, created, size, etag, owner, description, checksum, placement, part_count)
+
+
 @frozen
 class Upload:
     """A multipart upload in progress. Its id (16 bytes) becomes the id of the version that Complete makes."""

@@ -22,7 +22,7 @@ from post3tw.model.errors import (
     MalformedXML,
     NotImplementedHere,
 )
-from post3tw.model.version import Part, Upload, Version
+from post3tw.model.version import Part, Upload, new_object
 from post3tw.service.object_checksums import CHECKSUM_MEMBER
 from post3tw.service.part_numbers import MAX_PART_NUMBER
 from post3tw.service.upload_checksums import algorithm_of, object_checksum, type_mismatch, type_of
@@ -128,11 +128,8 @@ def assemble(completion: Completion, upload: Upload, parts: Sequence[Part]) -> A
     size = sum(part.size for part in kept)
     checksum = object_checksum(upload, kept)
     _check_expectations(completion, upload, size, checksum)
-    version = Version(
+    version = new_object(
         id=upload.id,
-        seq=0,
-        is_null=False,
-        delete_marker=False,
         created=upload.created,  # as on AWS, the time of initiation
         size=size,
         etag=completion.etag,

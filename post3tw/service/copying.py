@@ -21,7 +21,7 @@ from post3tw.model.checksum import Checksum, ChecksumAlgorithm
 from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import InvalidArgument, InvalidRequest, MethodNotAllowed, OperationAborted
 from post3tw.model.identity import Caller
-from post3tw.model.version import Description, Version
+from post3tw.model.version import Description, Version, new_object
 from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket, admitted_source
 from post3tw.service.conditions import millis, write_conditions
@@ -179,11 +179,8 @@ class Copying:
                 source=original,
                 bucket_id=bucket.id,
                 key=key,
-                version=Version(
+                version=new_object(
                     id=store.ids.object_id(),
-                    seq=0,
-                    is_null=False,
-                    delete_marker=False,
                     created=now,
                     size=original.size,
                     etag=original.etag,

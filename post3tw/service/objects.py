@@ -11,7 +11,7 @@ from post3tw.model.bucket import Bucket
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import DomainError
 from post3tw.model.identity import Caller
-from post3tw.model.version import Part, Version
+from post3tw.model.version import Part, Version, new_object
 from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.conditions import READ_MEMBERS, millis, write_conditions
@@ -87,11 +87,8 @@ class Objects:
                 put_version,
                 bucket_id=bucket.id,
                 key=key,
-                version=Version(
+                version=new_object(
                     id=store.ids.object_id(),
-                    seq=0,
-                    is_null=False,
-                    delete_marker=False,
                     created=now,
                     size=stored.size,
                     etag=stored.md5.hex(),
