@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from post3tw.s3.site import S3Site
 
 _AHEAD = 16384
+_AT_ONCE = 1024 * 1024
+"""How much of a reply one call may give to the socket: a whole frame. The socket takes what it has room for; each of
+Twisted's pieces of 128 KiB would cost another turn of the reactor."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -92,6 +95,7 @@ class S3Channel(http.HTTPChannel):
         transport = self.transport
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
+            transport.SEND_LIMIT = _AT_ONCE
         self.secure = ISSLTransport(transport, None) is not None
         self._sends = isinstance(transport, Connection) and not self.secure
         self._since = self.site.seconds()
