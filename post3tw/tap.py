@@ -101,8 +101,8 @@ class Options(usage.Options):
     longdesc = (
         "An S3-compatible object store. `post3 serve [DIR]` takes the same options. Every option has an environment "
         "variable, named beside it; the command line wins. POST3_ACCESS_KEY and POST3_SECRET_KEY, together, replace "
-        "the root key that is otherwise made at the first start and kept in DATA/credentials. SIGHUP reads identities and "
-        "certificates again, SIGUSR1 reopens the access log, SIGTERM finishes what runs and exits."
+        "the root key that is otherwise made at the first start and kept in DATA/credentials. SIGHUP reads identities "
+        "and certificates again, SIGUSR1 reopens the access log, SIGTERM finishes what runs and exits."
     )
 
     optParameters: ClassVar[list[tuple[Any, ...]]] = []
