@@ -95,7 +95,7 @@ class S3Channel(http.HTTPChannel):
         transport = self.transport
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
-            transport.SEND_LIMIT = _AT_ONCE
+            self.transport.SEND_LIMIT = _AT_ONCE
         self.secure = ISSLTransport(transport, None) is not None
         self._sends = isinstance(transport, Connection) and not self.secure
         self._since = self.site.seconds()
