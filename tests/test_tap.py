@@ -365,12 +365,13 @@ class RefusalTests(TestCase):
         self.assert_one_line(await refused(self, "--data-dir", str(self.data), *options), "index.sqlite3")
 
     async def test_identities_that_others_read(self) -> None:
-        """An identities file that others can read is refused."""
+        """An identities file that others can read is refused, before there is a data directory."""
         users = Path(self.mktemp()).absolute()
         users.write_text("")
         users.chmod(0o644)
         options = ("--listen", "tcp:0:interface=127.0.0.1", "--admin", "none", "--identities", str(users))
         self.assert_one_line(await refused(self, "--data-dir", str(self.data), *options), "chmod 600")
+        self.assertFalse(self.data.exists())
 
     async def test_access_log_that_cannot_be_opened(self) -> None:
         """An access log in a directory that is not there is refused."""

@@ -148,6 +148,7 @@ class Server(MultiService):
 
     async def _start(self) -> None:
         raise_descriptor_limit()
+        self.parts.identities.load()  # a bad file is known before there is a data directory
         self.parts.access_log.open()
         for each in self.parts.opened:
             await maybeDeferred(each.start)
@@ -155,7 +156,7 @@ class Server(MultiService):
         key = self._root_key()
         root = root_credential(key.access_key, key.secret_key)
         self.parts.identities.root = root
-        self.parts.identities.load()
+        self.parts.identities.load()  # now that root is known, whose key nobody else may have
         for service in self.parts.services:
             service.setServiceParent(self)
         await make_buckets(self.parts.service, root.identity, self.parts.config.bucket)
