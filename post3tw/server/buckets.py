@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from post3tw.api.types import CreateBucketInput, ListBucketsInput
-from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou
+from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, InsufficientStorage
 from post3tw.model.identity import Caller, Identity
 from post3tw.service.interfaces import IAuthorizedS3Service
 
 
 async def make_buckets(service: IAuthorizedS3Service, root: Identity, names: Iterable[str]) -> None:
-    """Make buckets in the unnamed tenant, unless they exist, whoever owns them."""
+    """Make buckets in the unnamed tenant, unless they exist, whoever owns them, or the disk is full: then a server that
+    starts can still read and delete."""
     for name in names:
         caller, wanted = Caller(root), CreateBucketInput(bucket=name)
         await service.admit(caller, "CreateBucket", wanted)
         try:
             await service.operations()["CreateBucket"](caller, wanted)
-        except (BucketAlreadyExists, BucketAlreadyOwnedByYou):
+        except (BucketAlreadyExists, BucketAlreadyOwnedByYou, InsufficientStorage):
             continue
 
 

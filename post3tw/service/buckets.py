@@ -22,7 +22,7 @@ from post3tw.service.operation import operation
 from post3tw.service.paging import name_of_token, token_of_name
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions import buckets as rows
-from post3tw.storage.interfaces import ITransaction, Lock
+from post3tw.storage.interfaces import Lock
 from post3tw.wire.dates import from_millis
 
 MAX_BUCKETS = 10_000
@@ -65,13 +65,9 @@ class Buckets:
             created=ids.now(),
             region=self.store.region,
         )
-
-        async def create(tx: ITransaction) -> None:
-            await rows.create_bucket(tx, bucket)
-            self.store.admit_write()  # not before: on a full disk too, a bucket that exists is said to exist
-
+        self.store.admit_write()
         try:
-            await self.store.index.run(create)
+            await self.store.index.run(lambda tx: rows.create_bucket(tx, bucket))
         except BucketAlreadyOwnedByYou:
             if self.store.region != OLD_REGION:
                 raise
