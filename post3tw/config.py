@@ -194,7 +194,7 @@ OPTIONS = (
     Option(
         "trusted-proxy",
         "",
-        "A network (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed. Repeatable.",
+        "A network (CIDR) whose X-Forwarded-For is believed. Repeatable.",
         _network,
         True,
     ),

@@ -41,7 +41,8 @@ class IS3Service(Interface):
 
     One method per operation, declared by `post3tw.service.operation`: `async def put_object(self, caller, input,
     body)`, where `input` and the answer are types of `post3tw.api`, `body` an IRequestBody that only operations with a
-    streaming body get. Where bytes flow out, the answer's `body` is `bytes` or an IByteSource.
+    streaming body get. Where bytes flow out, the answer's `body` is `bytes` or an IByteSource. An
+    input need not come from a protocol that checked it: what an operation relies on, it checks.
     """
 
     def operations() -> Mapping[str, Method]:
