@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
-from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
@@ -81,7 +80,6 @@ class S3Channel(http.HTTPChannel):
         self._mark = 0  # bytes of the body that were there then
         self._unread = False  # bytes may still come that nobody will read
         self._outgoing = Outgoing(site.clock)
-        self._sends = False  # replies go to the socket at once; nothing waits in the transport
 
     @property
     def idle(self) -> bool:
@@ -97,7 +95,6 @@ class S3Channel(http.HTTPChannel):
             transport.setTcpNoDelay(True)
             self.transport.SEND_LIMIT = _AT_ONCE
         self.secure = ISSLTransport(transport, None) is not None
-        self._sends = isinstance(transport, Connection) and not self.secure
         self._since = self.site.seconds()
         transport.registerProducer(self, True)
 
@@ -311,23 +308,14 @@ class S3Channel(http.HTTPChannel):
     def write(self, data: bytes) -> None:
         """Write bytes of a reply.
 
-        A transport keeps them for the reactor's next turn, which then looks first whether there is room: that costs
-        more than sending, and a small reply always finds room. Once something did not, and waits in the transport, all
-        that follows has to wait behind it.
+        They leave in the reactor's next turn. Sending each small reply at once serves a client alone faster, and costs
+        more with many: 32 of them took 130 us of CPU a GET instead of 117, for all the wake-ups.
         """
-        if self._sends:
-            sent = self.transport.writeSomeData(data)
-            if sent == len(data):
-                self._outgoing.wrote()
-                return
-            self._sends = False
-            data = data[sent:] if isinstance(sent, int) else data
         self.transport.write(data)
         self._outgoing.wrote()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Write bytes of a reply."""
-        self._sends = False
         self.transport.writeSequence(iovec)
         self._outgoing.wrote()
 
