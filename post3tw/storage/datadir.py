@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from attrs import define, field
 from zope.interface import implementer
@@ -20,6 +22,10 @@ from post3tw.storage.files import Files
 from post3tw.storage.interfaces import ISpace, StoreRefused
 from post3tw.storage.reserve import Reserve
 from post3tw.storage.threads import IThreads
+
+
+async def _nothing() -> None:
+    pass
 
 
 @implementer(ISpace)
@@ -32,12 +38,14 @@ class DataDirectory:
         files: the file layer; not one whose `on_full` is the reserve itself.
         threads: a pool for the disk.
         reserve_size: bytes to keep for deletes on a full disk; 0 for none.
+        give_back: makes space on a full disk.
     """
 
     path: str
     files: Files
     threads: IThreads
     reserve_size: int = 64 << 20
+    give_back: Callable[[], Awaitable[None]] = _nothing
     reserve: Reserve = field(init=False)
     _lock: int = field(default=-1, init=False)
 
@@ -91,7 +99,10 @@ class DataDirectory:
         self.reserve.admit_write()
 
     async def recover(self) -> None:
-        """Look whether space has returned."""
+        """Look whether space has returned, after the index gave back what it does not need."""
+        if self.reserve.full:
+            with suppress(DomainError):
+                await self.give_back()
         await self.threads.run(self.reserve.recover)
 
     def _release_lock(self) -> None:

@@ -73,8 +73,10 @@ class FileBackend:
         threads = Threads(reactor, "post3-disk", DISK_THREADS)
         place = DataDirectory(str(options["data_dir"]), Files(), threads, options["reserve"])
         durability = options["durability"]
+        index = ReservedIndex(place.index, reactor, durability, reserve=place.reserve)
+        place.give_back = index.give_back
         return OpenedStore(
-            index=ReservedIndex(place.index, reactor, durability, reserve=place.reserve),
+            index=index,
             blobs=FileBlobs(
                 Files(place.reserve.release), threads, place.blobs, place.temporary, durable=durability == "full"
             ),

@@ -15,6 +15,7 @@ from post3tw.testing.server import RunningServer
 from tests.hostile.case import assert_well_formed, client_of, look_into, unfinished, wait_until
 from tests.hostile.raw import Client, Reply
 
+LONG = os.environ.get("POST3_LONG") == "1"
 DISK = 128 << 20
 RESERVE = 40 << 20
 """More than the index's log grows to before it is copied, and the copy: deletes need both."""
@@ -135,6 +136,16 @@ class FullDiskTests(SynchronousTestCase):
         self.assert_kept()
         for key in list(self.kept):
             self.delete(key)
+        self.assert_kept()
+
+    def test_small_deleted(self) -> None:
+        """Deletes of small objects, which are in the index, make space that writes are accepted for again."""
+        if not LONG:
+            raise SkipTest("takes half a minute: run with POST3_LONG=1")
+        self.fill_up(60_000)
+        for key in list(self.kept):
+            self.delete(key)
+        self.assertTrue(wait_until(lambda: self.put("again", SMALL).status == 200, patience=60))
         self.assert_kept()
 
     def test_space_returns(self) -> None:

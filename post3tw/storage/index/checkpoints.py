@@ -28,6 +28,9 @@ from typing import ClassVar
 from attrs import define, field
 from twisted.logger import Logger
 
+from post3tw.model.errors import InsufficientStorage
+from post3tw.storage.index.failures import translated
+
 SOFT_LIMIT = 16 * 1024 * 1024
 HARD_LIMIT = 48 * 1024 * 1024
 """Bytes of the log."""
@@ -61,7 +64,7 @@ class Checkpoints:
                 self._background = None  # it copied everything, and the log has begun anew
             return False
         if self._background is None:
-            self._background = threading.Thread(target=self._copy, name="post3-checkpoint", daemon=True)
+            self._background = threading.Thread(target=self.copy, name="post3-checkpoint", daemon=True)
             self._background.start()
         return size > HARD_LIMIT or not self._background.is_alive()
 
@@ -76,7 +79,8 @@ class Checkpoints:
             self._background.join()
             self._background = None
 
-    def _copy(self) -> None:
+    def copy(self) -> None:
+        """Copy what can be copied while others write, on a connection of its own."""
         try:
             connection = self.connect()
         except sqlite3.Error:
@@ -92,5 +96,8 @@ class Checkpoints:
         # A failure loses nothing: the log keeps what was not copied, and the next checkpoint writes all of it again.
         try:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error:
-            self.log.failure("A checkpoint of the index failed")
+        except sqlite3.Error as error:
+            if isinstance(translated(error), InsufficientStorage):
+                self.log.warn("There is no space for a checkpoint of the index.")
+            else:
+                self.log.failure("A checkpoint of the index failed")

@@ -6,6 +6,7 @@ import os
 import resource
 import sqlite3
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -255,6 +256,25 @@ class SqliteIndexTests(SqliteFixture):
         self.assertGreater(os.path.getsize(self.path), 100 * MIB - HARD_LIMIT - 4 * MIB)
         self.assertEqual(await self.bodies(index), list(range(100)))
 
+    async def test_gives_back(self) -> None:
+        """Pages that deletes have freed go back to the file system; what is kept stays as it was."""
+        index = await self.started()
+        insert = "INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)"
+        for number, size in enumerate((5, *(MIB,) * 8, 4)):
+            row = object_id(number), b"", bytes(size)
+            await index.run(partial(_run, insert, row))
+        await index.run(lambda tx: tx.run("DELETE FROM bodies WHERE length(data) > 5"))
+        pages = []
+        for _ in range(4):
+            pages.append(await index.read(lambda tx: tx.one("PRAGMA page_count")))
+            await index.give_back()
+        self.assertEqual(pages, sorted(pages, reverse=True))
+        self.assertLess(pages[-1], pages[0])
+        found = await index.read(lambda tx: tx.all("SELECT length(data) FROM bodies"))
+        self.assertEqual(sorted(found), [(4,), (5,)])
+        await index.stop()
+        self.assertLess(os.stat(self.path).st_size, MIB)
+
     async def test_stop_leaves_one_file(self) -> None:
         """A stopped index is one file: the log is copied into it."""
         index = await self.started()
@@ -272,6 +292,10 @@ class SqliteIndexTests(SqliteFixture):
             modes += connection.execute("PRAGMA synchronous").fetchall()
             await index.stop()
         self.assertEqual(modes, [(2,), (0,)])
+
+
+async def _run(sql: str, row: tuple[Any, ...], tx: ITransaction) -> None:
+    await tx.run(sql, *row)
 
 
 class KilledWriter(ProcessProtocol):
