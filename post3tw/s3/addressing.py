@@ -27,6 +27,7 @@ class Address:
         query: raw, without the question mark, as it is signed.
         parameters: of the query, decoded, in their order, repeated ones too.
         arguments: the same by name; of repeated ones the first.
+        hosted: whether the host names the bucket, so that the path does not.
     """
 
     bucket: str | None
@@ -35,6 +36,7 @@ class Address:
     query: bytes
     parameters: list[tuple[str, str]]
     arguments: dict[str, str]
+    hosted: bool = False
 
     @property
     def level(self) -> int:
@@ -78,7 +80,8 @@ class Addressing:
         parameters = parse_query(query) if query else _NO_PARAMETERS
         arguments = dict(reversed(parameters)) if parameters else {}
         bucket = self.bucket_of_host(head.headers.get("host", ""))
-        if bucket is not None:
+        hosted = bucket is not None
+        if hosted:
             key = path[1:]
         else:
             name, _, key = path[1:].partition(b"/")
@@ -87,7 +90,7 @@ class Addressing:
                     raise InvalidURI(uri=head.target.decode("ascii", "backslashreplace"))
                 return Address(None, None, path, query, parameters, arguments)
             bucket = decode_path(name)
-        return Address(bucket, _key(key) if key else None, path, query, parameters, arguments)
+        return Address(bucket, _key(key) if key else None, path, query, parameters, arguments, hosted)
 
 
 _C1_CONTROLS = re.compile("[\x80-\x9f]")

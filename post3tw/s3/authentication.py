@@ -1,4 +1,4 @@
-"""Who is asking: signature version 4 in the Authorization header or in the query, or nobody.
+"""Who is asking: signature version 4 in the Authorization header or in the query, version 2 in the query, or nobody.
 
 The answer says two things: whose request it is, and how its body is vouched for (the payload mode of x-amz-content-
 sha256). The second is part of the first: a body is only trusted as far as the signature reaches.
@@ -27,7 +27,7 @@ from post3tw.model.errors import (
 from post3tw.model.identity import Identity
 from post3tw.s3.addressing import Address
 from post3tw.s3.exchange import RequestHead
-from post3tw.wire import sigv4
+from post3tw.wire import sigv2, sigv4
 from post3tw.wire.aws_chunked import SignatureChain
 
 
@@ -81,7 +81,9 @@ _UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _NOT_OURS = re.compile("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD(-TRAILER)?")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _CONTENT_SHA256 = "x-amz-content-sha256"
-_SIGNED_QUERY = frozenset({"X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"})
+_VERSION_4 = frozenset({"X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"})
+_VERSION_2 = frozenset({"AWSAccessKeyId", "Signature"})
+_SESSION = frozenset({"X-Amz-Security-Token", "x-amz-security-token"})
 
 
 @frozen
@@ -112,23 +114,19 @@ class Authenticator:
         _refuse_repeated(head)
         header = head.headers.get("authorization")
         arguments = address.arguments
-        if "x-amz-security-token" in head.headers or "X-Amz-Security-Token" in arguments:
+        if "x-amz-security-token" in head.headers or not _SESSION.isdisjoint(arguments):
             raise InvalidToken()
-        if arguments and not _SIGNED_QUERY.isdisjoint(arguments):
-            if header is not None:
-                raise InvalidArgument(
-                    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
-                    "parameter or the Authorization header should be specified",
-                    argument_name="Authorization",
-                    argument_value=header,
-                )
-            return self._presigned(head, address)
+        if arguments:
+            version_4 = not _VERSION_4.isdisjoint(arguments)
+            version_2 = not _VERSION_2.isdisjoint(arguments)
+            if version_4 + version_2 + (header is not None) > 1:
+                raise _two_mechanisms(header, arguments)
+            if version_4:
+                return self._presigned(head, address)
+            if version_2:
+                return self._presigned_by_version_2(head, address)
         if header is not None:
             return self._signed(head, address, header)
-        if "AWSAccessKeyId" in arguments or "Signature" in arguments:
-            raise InvalidRequest(
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-            )
         return None, _payload(head.headers.get(_CONTENT_SHA256, "UNSIGNED-PAYLOAD"), None)
 
     def _signed(self, head: RequestHead, address: Address, header: str) -> tuple[Identity, Payload]:
@@ -151,6 +149,25 @@ class Authenticator:
             authorization, head, address, presigned.timestamp, content or "UNSIGNED-PAYLOAD", presigned=True
         )
 
+    def _presigned_by_version_2(self, head: RequestHead, address: Address) -> tuple[Identity, Payload]:
+        presigned = sigv2.parse_presigned(address.parameters)
+        sigv2.check_expiry(presigned, self.now())
+        headers = sigv2.signed_headers(head.fields, address.parameters)
+
+        def verify(secret: str) -> None:
+            sigv2.verify(
+                presigned,
+                secret,
+                method=head.method.encode("latin-1"),
+                path=f"/{address.bucket}".encode() + address.path if address.hosted else address.path,
+                parameters=address.parameters,
+                headers=headers,
+            )
+
+        credential = self._credential(presigned.access_key, verify)
+        content = headers.get(_CONTENT_SHA256.encode(), b"UNSIGNED-PAYLOAD").decode("latin-1")
+        return credential.identity, _payload(content, None)
+
     def _verify(
         self,
         authorization: sigv4.Authorization,
@@ -162,10 +179,8 @@ class Authenticator:
         presigned: bool,
     ) -> tuple[Identity, Payload]:
         scope = authorization.credential
-        credential = self.identities.credential(scope.access_key)
-        known = credential if credential is not None and not credential.disabled else None
-        secret = known.secret if known is not None else self._nobody
-        try:
+
+        def verify(secret: str) -> None:
             sigv4.verify(
                 authorization,
                 secret,
@@ -177,16 +192,26 @@ class Authenticator:
                 payload_hash=content.encode(),
                 presigned=presigned,
             )
+
+        credential = self._credential(scope.access_key, verify)
+        chain = None
+        if content in _SIGNED_CHUNKS:
+            key = sigv4.signing_key(credential.secret, scope)
+            chain = SignatureChain(key, timestamp, scope.scope, authorization.signature)
+        return credential.identity, _payload(content, chain)
+
+    def _credential(self, access_key: str, verify: Callable[[str], None]) -> Credential:
+        """The credential of an access key, after `verify` found a signature to be made with its secret."""
+        credential = self.identities.credential(access_key)
+        known = credential if credential is not None and not credential.disabled else None
+        try:
+            verify(known.secret if known is not None else self._nobody)
         except SignatureDoesNotMatch:
             if known is not None:
                 raise
         if known is None:
-            raise InvalidAccessKeyId(aws_access_key_id=scope.access_key)
-        chain = None
-        if content in _SIGNED_CHUNKS:
-            key = sigv4.signing_key(secret, scope)
-            chain = SignatureChain(key, timestamp, scope.scope, authorization.signature)
-        return known.identity, _payload(content, chain)
+            raise InvalidAccessKeyId(aws_access_key_id=access_key)
+        return known
 
 
 def hoisted_headers(
@@ -195,21 +220,24 @@ def hoisted_headers(
     """Headers and query of a presigned request, with headers that its signer put into the query back among the headers.
 
     SDKs do that so that whoever uses the URL need not send them. They are as signed as headers are. A checksum stays
-    where it is: see docs/decisions/0002-checksum-in-presigned-query.md.
+    where it is: see docs/decisions/0002-checksum-in-presigned-query.md. In version 2, a header that came as itself as
+    well is the one that is signed, and counts.
 
     Raises:
-        InvalidRequest: a header came as itself as well.
+        InvalidRequest: a header came as itself as well, in version 4.
     """
-    if "X-Amz-Signature" not in arguments:
+    version_2 = "Signature" in arguments
+    if not version_2 and "X-Amz-Signature" not in arguments:
         return headers, arguments
-    hoisted = {name: name.lower() for name in arguments if _is_hoisted(name.lower())}
+    hoisted = {name: name.lower() for name in arguments if _is_hoisted(name.lower(), version_2)}
     if not hoisted:
         return headers, arguments
     merged = dict(headers)
     for name, header in hoisted.items():
-        if header in merged:
+        if header not in merged:
+            merged[header] = arguments[name]
+        elif not version_2:
             raise InvalidRequest(f"The header {header} must come once.", header=header)
-        merged[header] = arguments[name]
     return merged, {name: value for name, value in arguments.items() if name not in hoisted}
 
 
@@ -228,11 +256,20 @@ _AUTHENTICATING = frozenset(
 )
 
 
-def _is_hoisted(name: str) -> bool:
+def _is_hoisted(name: str, version_2: bool) -> bool:
     return (
-        name.startswith("x-amz-")
+        (name.startswith("x-amz-") or (version_2 and sigv2.is_signed_header(name)))
         and name not in _AUTHENTICATING
         and not name.startswith(("x-amz-checksum-", "x-amz-sdk-"))
+    )
+
+
+def _two_mechanisms(header: str | None, arguments: Mapping[str, str]) -> InvalidArgument:
+    return InvalidArgument(
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
+        "or the Authorization header should be specified",
+        argument_name="Authorization" if header is not None else "Signature",
+        argument_value=header if header is not None else arguments.get("Signature", ""),
     )
 
 
@@ -254,7 +291,7 @@ def _payload(content: str, chain: SignatureChain | None) -> Payload:
     trailer = _SIGNED_CHUNKS.get(content)
     if trailer is not None:
         if chain is None:
-            raise AccessDenied("An anonymous request cannot have signed chunks.")
+            raise AccessDenied("Signed chunks need a request that is signed with AWS4-HMAC-SHA256.")
         return Payload(chunked=True, trailer=trailer, chain=chain)
     if _NOT_OURS.fullmatch(content) is not None:
         raise NotImplementedHere("Signature version 4A is not implemented.", header=_CONTENT_SHA256)

@@ -73,7 +73,7 @@ class ClientCase(SynchronousTestCase):
             aws_secret_access_key=self.server.secret_key,
             region_name="us-east-1",
             verify=str(self.server.certificate) if self.https else None,
-            # Or botocore presigns for this region with version 2, which S3 has given up.
+            # Or botocore presigns for this region with version 2, which has tests of its own.
             config=Config(signature_version="s3v4"),
         )
         self.addCleanup(self.s3.close)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.clients import case, corpus
 
@@ -57,6 +59,14 @@ class AwsCliTests(case.RoundTrips):
             sorted(line.split()[0] for line in said.split("\n") if "s3://" in line), ["delete:", "upload:", "upload:"]
         )
         self.assertEqual(self.stored(), corpus.hashes(sent))
+
+    def test_presign(self) -> None:
+        """`s3 presign` makes a URL that works as it is."""
+        sent = self.store({"a b+c": 1000})
+        trusting = ssl.create_default_context(cafile=self.server.certificate) if self.https else None
+        url = self.run_client("s3", "presign", f"s3://{self.bucket}/a b+c").strip()
+        with urlopen(url, context=trusting) as answer:
+            self.assertEqual(hashlib.sha256(answer.read()).hexdigest(), sent["a b+c"])
 
     def test_s3api(self) -> None:
         """Single operations: put with metadata and checksum, head, get of a range, copy, list, delete."""

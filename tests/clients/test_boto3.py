@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import boto3
 from boto3.s3.transfer import TransferConfig
 
 from tests.clients import case, corpus
@@ -60,6 +61,35 @@ class Boto3Tests(case.RoundTrips):
             self.assertEqual(answer.status, 200)
         with urlopen(self.s3.generate_presigned_url("get_object", Params=where), context=trusting) as answer:
             self.assertEqual(answer.read(), body)
+
+    def test_presigned_by_default(self) -> None:
+        """What boto3 presigns when it is told nothing, with Signature Version 2, works as well."""
+        self.make_bucket()
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.server.endpoint,
+            aws_access_key_id=self.server.access_key,
+            aws_secret_access_key=self.server.secret_key,
+            region_name="us-east-1",
+        )
+        self.addCleanup(client.close)
+        body = b"presigned" * 1000
+        where = {"Bucket": self.bucket, "Key": "a b+c%/\U0001f600"}
+        what = {**where, "ContentType": "text/plain", "Metadata": {"colour": "blue"}}
+        trusting = ssl.create_default_context(cafile=self.server.certificate) if self.https else None
+        url = client.generate_presigned_url("put_object", Params=what)
+        self.assertIn("AWSAccessKeyId=", url)
+        headers = {"Content-Type": "text/plain", "x-amz-meta-colour": "blue"}
+        with urlopen(Request(url, data=body, headers=headers, method="PUT"), context=trusting) as answer:
+            self.assertEqual(answer.status, 200)
+        override = {**where, "ResponseContentDisposition": 'attachment; filename="a&b+c"'}
+        with urlopen(client.generate_presigned_url("get_object", Params=override), context=trusting) as answer:
+            self.assertEqual(answer.read(), body)
+            self.assertEqual(answer.headers["Content-Disposition"], override["ResponseContentDisposition"])
+        self.assertEqual(self.s3.head_object(**where)["Metadata"], {"colour": "blue"})
+        listing = client.generate_presigned_url("list_objects_v2", Params={"Bucket": self.bucket, "Prefix": "a"})
+        with urlopen(listing, context=trusting) as answer:
+            self.assertIn(b"<KeyCount>1</KeyCount>", answer.read())
 
     def test_checksums(self) -> None:
         """Every checksum algorithm is verified on the way in and comes back on the way out."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from tests.clients import case, corpus
 
@@ -24,6 +27,7 @@ class S3cmdTests(case.RoundTrips):
             f"host_base = {host}",
             f"host_bucket = {host}",
             f"use_https = {self.https}",
+            f"signurl_use_https = {self.https}",
             "multipart_chunk_size_mb = 5",
             "progress_meter = False",
             "max_retries = 1",
@@ -58,6 +62,14 @@ class S3cmdTests(case.RoundTrips):
         corpus.write(sent, {"changed": 11, "new": 10})
         self.run_client("sync", "--delete-removed", f"{sent}/", f"s3://{self.bucket}/")
         self.assertEqual(self.stored(), corpus.hashes(sent))
+
+    def test_signurl(self) -> None:
+        """`signurl` makes a URL that works as it is."""
+        sent = self.store({"a b+c": 1000})
+        trusting = ssl.create_default_context(cafile=self.server.certificate) if self.https else None
+        url = self.run_client("signurl", f"s3://{self.bucket}/a b+c", "+60").strip()
+        with urlopen(url, context=trusting) as answer:
+            self.assertEqual(hashlib.sha256(answer.read()).hexdigest(), sent["a b+c"])
 
     def test_copy_move_and_info(self) -> None:
         """Objects are copied and moved within the server, and described."""

@@ -13,7 +13,7 @@ from post3tw.api.operation import Operation
 from post3tw.api.operations import OPERATIONS
 from post3tw.api.routes import NOT_ROUTED
 from post3tw.s3 import authentication
-from post3tw.wire import aws_chunked, sigv4
+from post3tw.wire import aws_chunked, sigv2, sigv4
 from post3tw.wire.dates import amz_date
 from post3tw.wire.signer import Signer
 from tests.s3.serving import UNSIGNED, ServingTestCase, wire
@@ -87,7 +87,7 @@ class HeaderTests(ServingTestCase):
 
     async def test_SIG_11_comparisons_take_constant_time(self) -> None:
         """Nothing that is secret is compared with an operator."""
-        for module in (authentication, sigv4, aws_chunked):
+        for module in (authentication, sigv2, sigv4, aws_chunked):
             self.assertEqual(_careless_comparisons(module), [])
 
     async def test_SIG_11_unknown_and_known_keys_do_the_same_work(self) -> None:

@@ -132,12 +132,6 @@ class PresignedTests(ServingTestCase):
         self.assertEqual((reply.status, reply.code), (400, "InvalidArgument"))
         self.assertIn(b"Only one auth mechanism allowed", reply.body)
 
-    async def test_version_2(self) -> None:
-        """The query of signature version 2 is refused with a hint."""
-        reply = await self._use(b"GET", b"/b/k?AWSAccessKeyId=ALICEKEY&Expires=1900000000&Signature=c2ln")
-        self.assertEqual((reply.status, reply.code), (400, "InvalidRequest"))
-        self.assertIn(b"Please use AWS4-HMAC-SHA256", reply.body)
-
     async def test_SIG_12_scope(self) -> None:
         """Region and service of the scope count in the query too."""
         for signer in (Signer("ALICEKEY", "alice-secret", "mars-1"), Signer("ALICEKEY", "alice-secret", service="iam")):

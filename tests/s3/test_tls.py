@@ -11,7 +11,7 @@ from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClie
 from post3tw.api import types
 from post3tw.testing.certificates import make_certificate
 from post3tw.wire.aws_chunked import encode
-from tests.s3 import test_authentication, test_presigned
+from tests.s3 import test_authentication, test_presigned, test_presigned_v2
 from tests.s3.doubles import Pieces
 from tests.s3.serving import UNSIGNED, ServingTestCase, wire
 
@@ -55,6 +55,10 @@ class MatrixOverTlsTests(OverTls, test_authentication.MatrixTests):
 
 class PresignedOverTlsTests(OverTls, test_presigned.PresignedTests):
     """Signatures in the query."""
+
+
+class PresignedV2OverTlsTests(OverTls, test_presigned_v2.PresignedV2Tests):
+    """The same of version 2."""
 
 
 class TlsTests(OverTls):
