@@ -15,7 +15,7 @@ read stops, a write is given up unless it has begun to commit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -73,9 +73,12 @@ class Pipeline:
 
     def serve(self, exchange: IExchange) -> None:
         """Answer a request, now or later."""
-        serving = Deferred.fromCoroutine(self._serve(exchange))
-        if not serving.called:
-            exchange.on_gone(serving.cancel)
+        serving = self._serve(exchange)
+        try:
+            awaited = serving.send(None)
+        except StopIteration:
+            return  # as most small reads do: they wait for nothing, and need no Deferred
+        exchange.on_gone(Deferred.fromCoroutine(_resumed(serving, awaited)).cancel)
 
     def refuse(self, exchange: IExchange, error: Exception) -> None:
         """Answer what is not a request, or not one that we want to serve."""
@@ -209,3 +212,19 @@ class Pipeline:
                 observer.observe(record)
             except Exception:
                 self.log.failure("An observer of requests failed.")
+
+
+def _resumed(
+    coroutine: Coroutine[Deferred[Any], Any, None], awaited: Deferred[Any]
+) -> Generator[Deferred[Any], Any, None]:
+    """The rest of a coroutine that was begun by hand and waits for `awaited`."""
+    try:
+        while True:
+            try:
+                yield awaited
+            except BaseException as error:
+                awaited = coroutine.throw(error)
+            else:
+                awaited = coroutine.send(None)
+    except StopIteration:
+        return

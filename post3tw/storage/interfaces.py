@@ -30,6 +30,11 @@ class ITransaction(Interface):
     """The database as a transaction sees it. SQL is the part that SQLite and PostgreSQL share, with `?` placeholders;
     parameters are int, str, bytes or None. A transaction awaits nothing but these."""
 
+    memo = Attribute(
+        "dict[Hashable, Any] | None: what reading transactions keep for each other as long as all of them see the same "
+        "state; None for one that writes"
+    )
+
     async def one(sql: str, *parameters: object) -> tuple[Any, ...] | None:
         """The first row, or None."""
 

@@ -49,6 +49,16 @@ class BucketRules(IndexFixture):
         self.assertIsNone(await index.read(lambda tx: find_bucket(tx, "", "bucket-2")))
         self.assertIsNone(await index.read(lambda tx: find_bucket(tx, "tenant", made.name)))
 
+    async def test_find_sees_changes(self) -> None:
+        """A bucket that was found is found as it is after each commit, and not after its deletion."""
+        index = await self.with_bucket()
+        self.assertEqual(await index.read(lambda tx: find_bucket(tx, "", "bucket-1")), bucket())
+        await self.do(index, set_versioning, 1, Versioning.ENABLED)
+        found = await index.read(lambda tx: find_bucket(tx, "", "bucket-1"))
+        self.assertEqual(found, bucket(versioning=Versioning.ENABLED, generation=2))
+        await self.do(index, delete_bucket, 1, NOW)
+        self.assertIsNone(await index.read(lambda tx: find_bucket(tx, "", "bucket-1")))
+
     async def test_create_own_again(self) -> None:
         """Creating a bucket that the same owner has is refused as owned by the caller; the bucket stays as it was."""
         index = await self.with_bucket()

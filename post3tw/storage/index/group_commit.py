@@ -48,13 +48,14 @@ _PAUSE = _Pause()
 class WriteTransaction:
     """The `tx` of writing transactions: each statement at once, but for a pause when the slice is over."""
 
-    __slots__ = ("_execute", "_execute_many", "_seconds", "deadline")
+    __slots__ = ("_execute", "_execute_many", "_seconds", "deadline", "memo")
 
     def __init__(self, connection: sqlite3.Connection, seconds: Callable[[], float]) -> None:
         self._execute = connection.execute
         self._execute_many = connection.executemany
         self._seconds = seconds
         self.deadline = 0.0
+        self.memo = None
 
     async def one(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""

@@ -13,7 +13,7 @@ That is why it is ended from outside: before a group of writes begins, and befor
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -25,10 +25,11 @@ from post3tw.storage.interfaces import ITransaction
 class ReadTransaction:
     """The `tx` of reading transactions."""
 
-    __slots__ = ("_execute",)
+    __slots__ = ("_execute", "memo")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
+        self.memo: dict[Hashable, Any] = {}
 
     async def one(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
@@ -72,5 +73,6 @@ class Snapshot:
 
     def let_go(self) -> None:
         """The next read is to see what was committed until then."""
+        self._tx.memo.clear()
         if self.connection.in_transaction:
             self.connection.execute("COMMIT")

@@ -28,8 +28,16 @@ _FIND = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.tenant = ? AND k.name =
 
 async def find_bucket(tx: ITransaction, tenant: str, name: str) -> Bucket | None:
     """The bucket of this name in a tenant's namespace, or None."""
-    row = await tx.one(_FIND, tenant, name)
-    return None if row is None else bucket_from_row(row)
+    memo = tx.memo
+    found: Bucket | None = None if memo is None else memo.get((find_bucket, tenant, name))
+    if found is None:
+        row = await tx.one(_FIND, tenant, name)
+        if row is None:
+            return None
+        found = bucket_from_row(row)
+        if memo is not None:
+            memo[find_bucket, tenant, name] = found
+    return found
 
 
 _REQUIRE = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.id = ?"
