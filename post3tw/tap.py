@@ -294,7 +294,7 @@ class CountedSweep:
         """On a full disk, remove what was deleted a little while ago, and look whether that made space."""
         if space.full:
             self.removed += await self.sweep.run(min(self.sweep.grace, FULL_DISK_GRACE))
-            await space.recover()
+        await space.recover()
 
 
 def _limits(config: Config) -> Limits:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from attrs import define, field
 from zope.interface import implementer
@@ -24,8 +23,8 @@ from post3tw.storage.reserve import Reserve
 from post3tw.storage.threads import IThreads
 
 
-async def _nothing() -> None:
-    pass
+async def _nothing() -> int:
+    return 0
 
 
 @implementer(ISpace)
@@ -38,14 +37,14 @@ class DataDirectory:
         files: the file layer; not one whose `on_full` is the reserve itself.
         threads: a pool for the disk.
         reserve_size: bytes to keep for deletes on a full disk; 0 for none.
-        give_back: makes space on a full disk.
+        free_inside: how many bytes the index has for new rows without growing.
     """
 
     path: str
     files: Files
     threads: IThreads
     reserve_size: int = 64 << 20
-    give_back: Callable[[], Awaitable[None]] = _nothing
+    free_inside: Callable[[], Awaitable[int]] = _nothing
     reserve: Reserve = field(init=False)
     _lock: int = field(default=-1, init=False)
 
@@ -99,11 +98,9 @@ class DataDirectory:
         self.reserve.admit_write()
 
     async def recover(self) -> None:
-        """Look whether space has returned, after the index gave back what it does not need."""
-        if self.reserve.full:
-            with suppress(DomainError):
-                await self.give_back()
-        await self.threads.run(self.reserve.recover)
+        """Look whether space has returned: on the disk, or inside the index, where small objects were deleted."""
+        if not self.reserve.whole:
+            await self.threads.run(self.reserve.recover, await self.free_inside())
 
     def _release_lock(self) -> None:
         if self._lock >= 0:

@@ -74,7 +74,7 @@ class FileBackend:
         place = DataDirectory(str(options["data_dir"]), Files(), threads, options["reserve"])
         durability = options["durability"]
         index = ReservedIndex(place.index, reactor, durability, reserve=place.reserve)
-        place.give_back = index.give_back
+        place.free_inside = index.free_inside
         return OpenedStore(
             index=index,
             blobs=FileBlobs(

@@ -55,6 +55,21 @@ class ReserveTests(SynchronousTestCase):
         self.assert_full()
         self.assertEqual(self.files.calls, [])
 
+    def test_recover_inside(self) -> None:
+        """As much space inside the index admits writes too; the reserve is made when the disk has space for it."""
+        self.reserve.make()
+        self.reserve.release()
+        self.files.fail = {"posix_fallocate": errno.ENOSPC}
+        self.reserve.recover(SIZE - 1)
+        self.assert_full()
+        self.reserve.recover(SIZE)
+        self.reserve.admit_write()
+        self.assertFalse(self.reserve.whole)
+        self.files.fail = {}
+        self.reserve.recover()
+        self.assert_ready()
+        self.assertTrue(self.reserve.whole)
+
     def test_recover(self) -> None:
         """When space has returned, the reserve is made again and writes are admitted."""
         self.reserve.make()

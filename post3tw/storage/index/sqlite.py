@@ -59,21 +59,14 @@ from post3tw.storage.index.group_commit import GroupCommit
 from post3tw.storage.index.migrations import migrate, refuse_foreign, schema_scripts
 from post3tw.storage.index.snapshot import Snapshot
 from post3tw.storage.index.worker import Worker
-from post3tw.storage.interfaces import IIndex, ITransaction, Lock, StoreRefused
+from post3tw.storage.interfaces import IIndex, Lock, StoreRefused
 
 T = TypeVar("T")
 
+PAGE_SIZE = 4096
+"""Bytes."""
+
 _SYNCHRONOUS = {"full": "FULL", "relaxed": "OFF"}
-
-
-_GIVEN_BACK = 1024
-"""Pages at a time: few enough for the log to have room for those that must move."""
-
-
-async def _vacuum(tx: ITransaction) -> None:
-    await tx.run("UPDATE store SET value = value")  # a group in which no row changes is not committed
-    for _ in range(_GIVEN_BACK):
-        await tx.run("PRAGMA incremental_vacuum(1)")  # Python's driver gives back one page, whatever the number says
 
 
 @define(eq=False)
@@ -167,17 +160,14 @@ class SqliteIndex:
         except sqlite3.Error as error:
             raise translated(error) from error
 
-    async def give_back(self) -> None:
-        """Give free pages back to the file system, some at a time: what was deleted from a full disk makes space there.
+    async def free_inside(self) -> int:
+        """Bytes of free pages in the file: new rows take them before it grows, so on a full disk they are space.
 
         Raises:
-            ServiceUnavailable, InsufficientStorage, IndexFailed.
+            ServiceUnavailable, IndexFailed.
         """
-        opened = self._opened
-        if opened is None:
-            raise ServiceUnavailable
-        await opened.writer.run(_vacuum)
-        await opened.worker.call(opened.writer.checkpoints.copy)
+        row = await self.read(lambda tx: tx.one("PRAGMA freelist_count"))
+        return 0 if row is None else int(row[0]) * PAGE_SIZE
 
     @property
     def commits(self) -> int:
@@ -194,7 +184,7 @@ class SqliteIndex:
     def _open(self, worker: Worker) -> _Opened:
         refuse_foreign(self.path, max(self.scripts))
         try:
-            writing = self._connect("auto_vacuum = INCREMENTAL")  # for `give_back`; counts in a new file only
+            writing = self._connect()
             writing.execute("PRAGMA cache_size = -32768")
             migrate(writing, self.path, self.scripts, self.random(16).hex())
             reader = self._connect()
@@ -206,14 +196,13 @@ class SqliteIndex:
         writer = GroupCommit(self.reactor, worker, writing, snapshot, Checkpoints(self.path, self._connect))
         return _Opened(worker, writer, snapshot)
 
-    def _connect(self, *first: str) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         # The timeout is for the moments when SQLite's own two connections meet; nobody else has the file open.
         connection = sqlite3.connect(
             self.path, timeout=1, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         for pragma in (
-            "page_size = 4096",
-            *first,
+            f"page_size = {PAGE_SIZE}",
             "journal_mode = WAL",
             f"synchronous = {_SYNCHRONOUS[self.durability]}",
             "wal_autocheckpoint = 0",
