@@ -165,7 +165,7 @@ class PieceSource:
             try:
                 return await event
             except CancelledError:
-                pass
+                pass  # `_stop` cancels what is waited for; its own reason is raised below
             finally:
                 self._waiting = None
         raise self._stopped or CancelledError()

@@ -23,7 +23,7 @@ from post3tw.storage.reserve import Reserve
 from post3tw.storage.threads import IThreads
 
 
-async def _nothing() -> int:
+async def _none_free() -> int:
     return 0
 
 
@@ -44,7 +44,7 @@ class DataDirectory:
     files: Files
     threads: IThreads
     reserve_size: int = 64 << 20
-    free_inside: Callable[[], Awaitable[int]] = _nothing
+    free_inside: Callable[[], Awaitable[int]] = _none_free
     reserve: Reserve = field(init=False)
     _lock: int = field(default=-1, init=False)
 
