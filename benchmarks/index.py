@@ -28,7 +28,7 @@ from post3tw.model.identity import Owner
 from post3tw.model.ids import IdSource
 from post3tw.model.version import Description, Placement, Version
 from post3tw.storage.index import rows
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.transactions.blobs import place
 from post3tw.storage.index.transactions.buckets import create_bucket, require_bucket
 from post3tw.storage.interfaces import ITransaction

@@ -30,7 +30,7 @@ from post3tw.model.ids import IdSource
 from post3tw.service.listing import Listing
 from post3tw.service.store import Store
 from post3tw.service.version_listing import VersionListing
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.transactions.buckets import create_bucket
 from post3tw.storage.interfaces import ITransaction
 

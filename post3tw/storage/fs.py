@@ -13,7 +13,7 @@ from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.interfaces import IBackend, IMeasured, Lock, OpenedStore
 from post3tw.storage.reserve import Reserve
 from post3tw.storage.threads import Threads

@@ -21,7 +21,7 @@ from post3tw.service.interfaces import IByteSource, IRequestBody
 from post3tw.service.store import Store
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.files import Files
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.transactions.buckets import create_bucket, set_versioning
 from post3tw.storage.threads import NoThreads
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from post3tw.storage.index.migrations import schema_scripts
-from post3tw.storage.index.snapshot import ReadTransaction
+from post3tw.storage.index.sqlite.migrations import schema_scripts
+from post3tw.storage.index.sqlite.snapshot import ReadTransaction
 from post3tw.storage.interfaces import ITransaction
 
 T = TypeVar("T")

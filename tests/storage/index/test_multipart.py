@@ -10,7 +10,7 @@ from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import NoSuchBucket, NoSuchUpload
 from post3tw.model.identity import Owner
 from post3tw.model.version import Description, Part, Placement, Retention, Upload, Version
-from post3tw.storage.index.snapshot import ReadTransaction
+from post3tw.storage.index.sqlite.snapshot import ReadTransaction
 from post3tw.storage.index.transactions import blobs, multipart, parts
 from post3tw.storage.index.transactions.buckets import create_bucket
 from post3tw.storage.index.transactions.multipart import Assembly

@@ -14,7 +14,7 @@ from post3tw.model.checksum import Checksum, ChecksumAlgorithm, ChecksumType
 from post3tw.model.identity import Owner
 from post3tw.model.version import Description, Part, Placement, Retention, Upload, Version
 from post3tw.storage.index import rows
-from post3tw.storage.index.migrations import schema_scripts
+from post3tw.storage.index.sqlite.migrations import schema_scripts
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 INTEGER = st.integers(0, (1 << 63) - 1)

@@ -1,6 +1,6 @@
 """A process that stores bodies and prints the number of each when it is acknowledged, until it is killed.
 
-Run by test_sqlite: python -m tests.storage.index.acknowledging_writer PATH
+Run by test_index: python -m tests.storage.index.sqlite.acknowledging_writer PATH
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet import task
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 
 from post3tw.model.version import Placement
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.transactions.blobs import place
 from post3tw.testing.index_fixture import object_id
 

@@ -1,4 +1,4 @@
-"""Many writing transactions, one commit. The theory of operation is at the head of `sqlite`."""
+"""Many writing transactions, one commit. The theory of operation is at the head of `index`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from post3tw.model.errors import InsufficientStorage
-from post3tw.storage.index.checkpoints import Checkpoints
-from post3tw.storage.index.failures import foreign_await, translated
-from post3tw.storage.index.snapshot import Snapshot
-from post3tw.storage.index.worker import Worker
+from post3tw.storage.index.sqlite.checkpoints import Checkpoints
+from post3tw.storage.index.sqlite.failures import foreign_await, translated
+from post3tw.storage.index.sqlite.snapshot import Snapshot
+from post3tw.storage.index.sqlite.worker import Worker
 from post3tw.storage.interfaces import ITransaction
 
 T = TypeVar("T")

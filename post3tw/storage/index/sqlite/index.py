@@ -53,12 +53,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from post3tw.model.errors import ServiceUnavailable, SlowDown
-from post3tw.storage.index.checkpoints import SOFT_LIMIT, Checkpoints
-from post3tw.storage.index.failures import foreign_await, translated
-from post3tw.storage.index.group_commit import GroupCommit
-from post3tw.storage.index.migrations import migrate, refuse_foreign, schema_scripts
-from post3tw.storage.index.snapshot import Snapshot
-from post3tw.storage.index.worker import Worker
+from post3tw.storage.index.sqlite.checkpoints import SOFT_LIMIT, Checkpoints
+from post3tw.storage.index.sqlite.failures import foreign_await, translated
+from post3tw.storage.index.sqlite.group_commit import GroupCommit
+from post3tw.storage.index.sqlite.migrations import migrate, refuse_foreign, schema_scripts
+from post3tw.storage.index.sqlite.snapshot import Snapshot
+from post3tw.storage.index.sqlite.worker import Worker
 from post3tw.storage.interfaces import IIndex, Lock, StoreRefused
 
 T = TypeVar("T")

@@ -17,10 +17,10 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.model.errors import InsufficientStorage, PreconditionFailed, SlowDown
 from post3tw.model.version import Placement
-from post3tw.storage.index.checkpoints import HARD_LIMIT, SOFT_LIMIT
-from post3tw.storage.index.failures import IndexFailed
-from post3tw.storage.index.group_commit import ENOUGH
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.checkpoints import HARD_LIMIT, SOFT_LIMIT
+from post3tw.storage.index.sqlite.failures import IndexFailed
+from post3tw.storage.index.sqlite.group_commit import ENOUGH
+from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.transactions.blobs import place, release
 from post3tw.storage.index.transactions.buckets import create_bucket
 from post3tw.storage.interfaces import ITransaction
@@ -227,7 +227,12 @@ class SqliteIndexTests(SqliteFixture):
         from twisted.internet import reactor
 
         killed = KilledWriter(200)
-        arguments = [sys.executable, "-m", "tests.storage.index.acknowledging_writer", os.path.abspath(self.path)]
+        arguments = [
+            sys.executable,
+            "-m",
+            "tests.storage.index.sqlite.acknowledging_writer",
+            os.path.abspath(self.path),
+        ]
         reactor.spawnProcess(killed, sys.executable, arguments, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
         await killed.ended
         index = await self.started()

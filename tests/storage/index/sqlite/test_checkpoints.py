@@ -8,7 +8,7 @@ import threading
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.storage.index.checkpoints import HARD_LIMIT, SOFT_LIMIT, Checkpoints
+from post3tw.storage.index.sqlite.checkpoints import HARD_LIMIT, SOFT_LIMIT, Checkpoints
 
 
 class CheckpointsTests(SynchronousTestCase):

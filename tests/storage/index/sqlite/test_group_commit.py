@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from post3tw.model.errors import InsufficientStorage
-from post3tw.storage.index.checkpoints import Checkpoints
-from post3tw.storage.index.failures import IndexFailed
-from post3tw.storage.index.group_commit import ENOUGH, GroupCommit
-from post3tw.storage.index.snapshot import Snapshot
-from post3tw.storage.index.worker import Worker
+from post3tw.storage.index.sqlite.checkpoints import Checkpoints
+from post3tw.storage.index.sqlite.failures import IndexFailed
+from post3tw.storage.index.sqlite.group_commit import ENOUGH, GroupCommit
+from post3tw.storage.index.sqlite.snapshot import Snapshot
+from post3tw.storage.index.sqlite.worker import Worker
 from post3tw.storage.interfaces import ITransaction
 
 

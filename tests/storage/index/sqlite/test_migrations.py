@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from post3tw.storage.index.migrations import refuse_foreign, schema_scripts
-from post3tw.storage.index.sqlite import SqliteIndex
+from post3tw.storage.index.sqlite.index import SqliteIndex
+from post3tw.storage.index.sqlite.migrations import refuse_foreign, schema_scripts
 from post3tw.storage.index.transactions.buckets import create_bucket, find_bucket
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.testing.index_fixture import bucket

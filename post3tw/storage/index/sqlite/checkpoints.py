@@ -29,7 +29,7 @@ from attrs import define, field
 from twisted.logger import Logger
 
 from post3tw.model.errors import InsufficientStorage
-from post3tw.storage.index.failures import translated
+from post3tw.storage.index.sqlite.failures import translated
 
 SOFT_LIMIT = 16 * 1024 * 1024
 HARD_LIMIT = 48 * 1024 * 1024
