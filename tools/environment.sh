@@ -38,6 +38,11 @@ if [ ! -x "$directory/bin/pip" ]; then
     "$python" -m venv --clear "$directory"
 fi
 
+# Tests start a PostgreSQL of their own (post3tw/testing/postgresql.py).
+if [ "$extra" = dev ]; then
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need_packages postgresql
+fi
+
 # Without editable_mode=compat the package's directory is not on sys.path, and twistd would not find the plugin.
 "$directory/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt \
     --config-settings editable_mode=compat --editable ".${extra:+[$extra]}"
