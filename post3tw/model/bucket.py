@@ -18,7 +18,7 @@ class Versioning(str, Enum):
 @frozen
 class Bucket:
     """One row of `buckets`. `created` is milliseconds since the epoch; `generation` rises with every change of the row
-    or of one of its documents."""
+    or of one of its documents; `object_acls` is set once a version has an ACL, or an owner that is not the bucket's."""
 
     id: int
     tenant: str
@@ -31,3 +31,4 @@ class Bucket:
     object_lock: bool = False
     generation: int = 1
     subscribed: bool = False
+    object_acls: bool = False

@@ -58,6 +58,34 @@ class InvalidToken(DomainError):
     """A security token of a session; there are no sessions."""
 
 
+class BucketChanged(DomainError):
+    """The bucket is not in the state any more that the request was decided on; it is decided and run again."""
+
+
+class MalformedPolicy(DomainError):
+    """A policy that is no policy; the message says why."""
+
+
+class MalformedACL(DomainError):
+    """An access control list that is none; the message says why."""
+
+
+class UnresolvableGrant(DomainError):
+    """Nobody has the e-mail address of a grant."""
+
+
+class AmbiguousGrant(DomainError):
+    """Several users have the e-mail address of a grant."""
+
+
+class AclsNotSupported(DomainError):
+    """The bucket's owner owns every object in it (BucketOwnerEnforced), and lists are not taken."""
+
+
+class UnexpectedContent(DomainError):
+    """An access control list was described in two ways at once."""
+
+
 class CorsNotEnabled(AccessDenied):
     """A preflight request to a bucket that does not answer them."""
 
@@ -101,6 +129,58 @@ class NoSuchTagSet(DomainError):
     """The bucket has no tags. Details: bucket_name."""
 
 
+class NoSuchBucketPolicy(DomainError):
+    """Details: bucket_name."""
+
+
+class NoPublicAccessBlock(DomainError):
+    """Details: bucket_name."""
+
+
+class NoOwnershipControls(DomainError):
+    """Details: bucket_name."""
+
+
+class AclsWithEnforcedOwner(DomainError):
+    """A bucket with grants to others, or a list, cannot enforce its owner on every object."""
+
+
+class InvalidBucketState(DomainError):
+    """The bucket's versioning and object lock do not allow that. Details: bucket_name."""
+
+
+class NoSuchConfiguration(DomainError):
+    """The bucket has no configuration of this kind and id. Details: bucket_name."""
+
+
+class NoSuchLifecycleConfiguration(DomainError):
+    """Details: bucket_name."""
+
+
+class NoSuchWebsiteConfiguration(DomainError):
+    """Details: bucket_name."""
+
+
+class NoReplicationConfiguration(DomainError):
+    """Details: bucket_name."""
+
+
+class NoEncryptionConfiguration(DomainError):
+    """Details: bucket_name."""
+
+
+class NoMetadataConfiguration(DomainError):
+    """Details: bucket_name."""
+
+
+class NoObjectLockConfiguration(DomainError):
+    """The bucket was not made with object lock. Details: bucket_name."""
+
+
+class InvalidRetentionPeriod(DomainError):
+    """A default retention that is not a positive number of days or years, or too many."""
+
+
 # -- objects ----------------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +190,10 @@ class NoSuchKey(DomainError):
 
 class NoSuchVersion(DomainError):
     """Details: key, version_id."""
+
+
+class NoSuchObjectLock(DomainError):
+    """The version has no retention, or no legal hold. Details: key."""
 
 
 class MethodNotAllowed(DomainError):

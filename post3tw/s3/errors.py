@@ -24,10 +24,14 @@ class S3ErrorCode(Enum):
         self.status = status
         self.message = message
 
+    AccessControlListNotSupported = 400, "The bucket does not allow ACLs"
+    """The bucket's owner owns every object in it."""
     AccessDenied = 403, "Access Denied"
     """The caller may not do this."""
     AccessForbidden = 403, "CORSResponse: CORS is not enabled for this bucket."
     """A preflight request to a bucket that does not answer them."""
+    AmbiguousGrantByEmailAddress = 400, "The email address you provided is associated with more than one account."
+    """Several users have the address."""
     AuthorizationHeaderMalformed = 400, "The authorization header you provided is invalid."
     """The Authorization header or its scope cannot be understood."""
     AuthorizationQueryParametersError = 400, "Error parsing the X-Amz-Credential parameter."
@@ -68,8 +72,15 @@ class S3ErrorCode(Enum):
     """Nobody has this key, or it is disabled."""
     InvalidArgument = 400, "Invalid Argument"
     """A parameter or header that S3 does not take."""
+    InvalidBucketAclWithObjectOwnership = (
+        400,
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    )
+    """Grants to others contradict what object ownership is to be."""
     InvalidBucketName = 400, "The specified bucket is not valid."
     """Not a name for a bucket."""
+    InvalidBucketState = 409, "The request is not valid with the current state of the bucket."
+    """What asks for versioning that is not enabled, or suspends what object lock needs."""
     InvalidDigest = 400, "The Content-MD5 you specified was invalid."
     """Content-MD5 is not a digest at all."""
     InvalidLocationConstraint = 400, "The specified location-constraint is not valid"
@@ -86,6 +97,8 @@ class S3ErrorCode(Enum):
     """A range that begins past the end."""
     InvalidRequest = 400, "Invalid Request"
     """Parts of the request contradict each other."""
+    InvalidRetentionPeriod = 400, "Default retention period must be a positive integer value."
+    """A default retention of no days or years, or of too many."""
     InvalidStorageClass = 400, "The storage class you specified is not valid"
     """No such class."""
     InvalidTag = 400, "The tag provided was not a valid tag."
@@ -96,6 +109,13 @@ class S3ErrorCode(Enum):
     """Bad escapes or bytes that are not UTF-8."""
     KeyTooLongError = 400, "Your key is too long"
     """More than 1024 bytes of UTF-8."""
+    MalformedACLError = (
+        400,
+        "The ACL you provided was not well-formed or did not validate against our published schema",
+    )
+    """An access control list that is none."""
+    MalformedPolicy = 400, "Policies must be valid JSON and the first byte must be '{'"
+    """A policy that is none."""
     MalformedTrailerError = (
         400,
         "The request contained trailing data that was not well-formed or did not conform to our published schema.",
@@ -108,6 +128,8 @@ class S3ErrorCode(Enum):
     """A document that is not XML, or not the one asked for."""
     MaxMessageLengthExceeded = 400, "Your request was too big."
     """A document longer than documents get."""
+    MetadataConfigurationNotFound = 404, "The metadata configuration does not exist."
+    """The bucket has no metadata tables."""
     MetadataTooLarge = 400, "Your metadata headers exceed the maximum allowed metadata size"
     """More than 2 KiB of user metadata."""
     MethodNotAllowed = 405, "The specified method is not allowed against this resource."
@@ -118,8 +140,18 @@ class S3ErrorCode(Enum):
     """A document was to come and none did."""
     NoSuchBucket = 404, "The specified bucket does not exist"
     """No such bucket."""
+    NoSuchBucketPolicy = 404, "The bucket policy does not exist"
+    """The bucket has no policy."""
+    NoSuchConfiguration = 404, "The specified configuration does not exist."
+    """The bucket has no analytics, inventory, metrics or tiering configuration of this id."""
     NoSuchKey = 404, "The specified key does not exist."
     """No such object, or a delete marker is its latest version."""
+    NoSuchLifecycleConfiguration = 404, "The lifecycle configuration does not exist"
+    """Nothing in the bucket expires by itself."""
+    NoSuchObjectLockConfiguration = 404, "The specified object does not have a ObjectLock configuration"
+    """The version has no retention, or no legal hold."""
+    NoSuchPublicAccessBlockConfiguration = 404, "The public access block configuration was not found"
+    """The bucket has no Public Access Block."""
     NoSuchTagSet = 404, "The TagSet does not exist"
     """The bucket has no tags."""
     NoSuchUpload = (
@@ -130,17 +162,25 @@ class S3ErrorCode(Enum):
     """No such multipart upload."""
     NoSuchVersion = 404, "The specified version does not exist."
     """No such version of an object."""
+    NoSuchWebsiteConfiguration = 404, "The specified bucket does not have a website configuration"
+    """The bucket is no website."""
     NotImplemented = 501, "A header you provided implies functionality that is not implemented."
     """S3 has it and we have not, yet."""
     NotModified = 304, "Not Modified"
     """Nothing new; an answer without a body."""
+    ObjectLockConfigurationNotFoundError = 404, "Object Lock configuration does not exist for this bucket"
+    """The bucket has no object lock."""
     OperationAborted = (
         409,
         "A conflicting conditional operation is currently in progress against this resource. Please try again.",
     )
     """What the decision rested on changed meanwhile."""
+    OwnershipControlsNotFoundError = 404, "The bucket ownership controls were not found"
+    """The bucket has no ownership controls."""
     PreconditionFailed = 412, "At least one of the pre-conditions you specified did not hold"
     """A condition does not hold."""
+    ReplicationConfigurationNotFoundError = 404, "The replication configuration was not found"
+    """The bucket is not replicated."""
     RequestHeaderSectionTooLarge = 400, "Your request header section exceeds the maximum allowed size."
     """A request line and headers longer than we read."""
     RequestTimeTooSkewed = 403, "The difference between the request time and the current time is too large."
@@ -151,6 +191,8 @@ class S3ErrorCode(Enum):
         "connections will be closed.",
     )
     """A head or a body that came too slowly."""
+    ServerSideEncryptionConfigurationNotFoundError = 404, "The server side encryption configuration was not found"
+    """The bucket encrypts nothing by default."""
     ServiceUnavailable = 503, "Service is unable to handle request."
     """Try again later, somewhere else perhaps."""
     SignatureDoesNotMatch = (
@@ -161,12 +203,19 @@ class S3ErrorCode(Enum):
     """A wrong secret, or something changed the request on its way."""
     SlowDown = 503, "Please reduce your request rate."
     """More requests or connections than we take."""
+    UnexpectedContent = 400, "This request contains unsupported content."
+    """An access control list described in two ways at once."""
+    UnresolvableGrantByEmailAddress = 400, "The email address you provided does not match any account on record."
+    """Nobody has the address."""
     XAmzContentSHA256Mismatch = 400, "The provided 'x-amz-content-sha256' header does not match what was computed."
     """The body is not the one that was signed."""
 
 
 CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.AccessDenied: S3ErrorCode.AccessDenied,
+    domain.AclsNotSupported: S3ErrorCode.AccessControlListNotSupported,
+    domain.AclsWithEnforcedOwner: S3ErrorCode.InvalidBucketAclWithObjectOwnership,
+    domain.AmbiguousGrant: S3ErrorCode.AmbiguousGrantByEmailAddress,
     domain.AuthorizationHeaderMalformed: S3ErrorCode.AuthorizationHeaderMalformed,
     domain.AuthorizationQueryParametersError: S3ErrorCode.AuthorizationQueryParametersError,
     domain.BadDigest: S3ErrorCode.BadDigest,
@@ -174,6 +223,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.BodyTooLarge: S3ErrorCode.MaxMessageLengthExceeded,
     domain.BucketAlreadyExists: S3ErrorCode.BucketAlreadyExists,
     domain.BucketAlreadyOwnedByYou: S3ErrorCode.BucketAlreadyOwnedByYou,
+    domain.BucketChanged: S3ErrorCode.OperationAborted,
     domain.BucketNotEmpty: S3ErrorCode.BucketNotEmpty,
     domain.BlobGone: S3ErrorCode.OperationAborted,
     domain.ClientGone: S3ErrorCode.IncompleteBody,
@@ -190,28 +240,43 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.InvalidAccessKeyId: S3ErrorCode.InvalidAccessKeyId,
     domain.InvalidArgument: S3ErrorCode.InvalidArgument,
     domain.InvalidBucketName: S3ErrorCode.InvalidBucketName,
+    domain.InvalidBucketState: S3ErrorCode.InvalidBucketState,
     domain.InvalidDigest: S3ErrorCode.InvalidDigest,
     domain.InvalidLocationConstraint: S3ErrorCode.InvalidLocationConstraint,
     domain.InvalidPart: S3ErrorCode.InvalidPart,
     domain.InvalidPartOrder: S3ErrorCode.InvalidPartOrder,
     domain.InvalidRange: S3ErrorCode.InvalidRange,
     domain.InvalidRequest: S3ErrorCode.InvalidRequest,
+    domain.InvalidRetentionPeriod: S3ErrorCode.InvalidRetentionPeriod,
     domain.InvalidStorageClass: S3ErrorCode.InvalidStorageClass,
     domain.InvalidTag: S3ErrorCode.InvalidTag,
     domain.InvalidToken: S3ErrorCode.InvalidToken,
     domain.InvalidURI: S3ErrorCode.InvalidURI,
     domain.KeyTooLong: S3ErrorCode.KeyTooLongError,
+    domain.MalformedACL: S3ErrorCode.MalformedACLError,
+    domain.MalformedPolicy: S3ErrorCode.MalformedPolicy,
     domain.MalformedTrailer: S3ErrorCode.MalformedTrailerError,
     domain.MalformedXML: S3ErrorCode.MalformedXML,
     domain.MetadataTooLarge: S3ErrorCode.MetadataTooLarge,
     domain.MethodNotAllowed: S3ErrorCode.MethodNotAllowed,
     domain.MissingContentLength: S3ErrorCode.MissingContentLength,
     domain.MissingRequestBody: S3ErrorCode.MissingRequestBodyError,
+    domain.NoEncryptionConfiguration: S3ErrorCode.ServerSideEncryptionConfigurationNotFoundError,
+    domain.NoMetadataConfiguration: S3ErrorCode.MetadataConfigurationNotFound,
+    domain.NoObjectLockConfiguration: S3ErrorCode.ObjectLockConfigurationNotFoundError,
+    domain.NoReplicationConfiguration: S3ErrorCode.ReplicationConfigurationNotFoundError,
+    domain.NoOwnershipControls: S3ErrorCode.OwnershipControlsNotFoundError,
+    domain.NoPublicAccessBlock: S3ErrorCode.NoSuchPublicAccessBlockConfiguration,
     domain.NoSuchBucket: S3ErrorCode.NoSuchBucket,
+    domain.NoSuchConfiguration: S3ErrorCode.NoSuchConfiguration,
+    domain.NoSuchBucketPolicy: S3ErrorCode.NoSuchBucketPolicy,
     domain.NoSuchKey: S3ErrorCode.NoSuchKey,
+    domain.NoSuchLifecycleConfiguration: S3ErrorCode.NoSuchLifecycleConfiguration,
+    domain.NoSuchObjectLock: S3ErrorCode.NoSuchObjectLockConfiguration,
     domain.NoSuchTagSet: S3ErrorCode.NoSuchTagSet,
     domain.NoSuchUpload: S3ErrorCode.NoSuchUpload,
     domain.NoSuchVersion: S3ErrorCode.NoSuchVersion,
+    domain.NoSuchWebsiteConfiguration: S3ErrorCode.NoSuchWebsiteConfiguration,
     domain.NotImplementedHere: S3ErrorCode.NotImplemented,
     domain.NotModified: S3ErrorCode.NotModified,
     domain.OperationAborted: S3ErrorCode.OperationAborted,
@@ -222,6 +287,8 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.SignatureDoesNotMatch: S3ErrorCode.SignatureDoesNotMatch,
     domain.SlowDown: S3ErrorCode.SlowDown,
     domain.StorageFailed: S3ErrorCode.InternalError,
+    domain.UnexpectedContent: S3ErrorCode.UnexpectedContent,
+    domain.UnresolvableGrant: S3ErrorCode.UnresolvableGrantByEmailAddress,
     domain.UnsignedHeaders: S3ErrorCode.AccessDenied,
 }
 """Domain error to S3's; subclasses that are not in it are what their base is."""

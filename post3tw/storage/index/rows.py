@@ -88,12 +88,12 @@ def _description(
 
 BUCKET_COLUMNS = (
     "k.id, k.tenant, k.name, k.owner_id, k.owner_name, k.created, k.region, k.versioning, k.object_lock, k.generation,"
-    " k.subscribed"
+    " k.subscribed, k.object_acls"
 )
 
 INSERT_BUCKET = (
     "INSERT INTO buckets (id, tenant, name, owner_id, owner_name, created, region, versioning, object_lock, generation,"
-    " subscribed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " subscribed, object_acls) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _VERSIONINGS = {state.value: state for state in Versioning}
@@ -113,6 +113,7 @@ def bucket_from_row(row: Row) -> Bucket:
         row[8] != 0,
         row[9],
         row[10] != 0,
+        row[11] != 0,
     )
 
 
@@ -130,6 +131,7 @@ def bucket_values(bucket: Bucket) -> tuple[object, ...]:
         int(bucket.object_lock),
         bucket.generation,
         int(bucket.subscribed),
+        int(bucket.object_acls),
     )
 
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from post3tw.model.bucket import Bucket, Versioning
-from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
+from post3tw.model.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketChanged,
+    BucketNotEmpty,
+    NoSuchBucket,
+)
+from post3tw.model.version import Version
 from post3tw.storage.index.rows import BUCKET_COLUMNS, INSERT_BUCKET, bucket_from_row, bucket_values
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
@@ -48,11 +58,47 @@ async def require_bucket(tx: ITransaction, bucket_id: int) -> Bucket:
 
     Raises:
         NoSuchBucket: it is gone. The caller knows the name, and may add it.
+        BucketChanged: it is not in the state that the transaction was decided on (see DecidedTransaction).
     """
     row = await tx.one(_REQUIRE, bucket_id)
     if row is None:
         raise NoSuchBucket
-    return bucket_from_row(row)
+    bucket = bucket_from_row(row)
+    refuse_other_state(tx, bucket_id, bucket.generation)
+    return bucket
+
+
+class DecidedTransaction:
+    """A transaction that was decided on a state of a bucket, and is refused on another one.
+
+    What was read to decide may be older than what the transaction sees: another request, or another node, may have
+    changed the bucket's policy meanwhile. The state is its generation, which is read in every write anyway.
+
+    Args:
+        tx: the transaction itself.
+        generations: by bucket, the one that the decision rested on.
+    """
+
+    __slots__ = ("all", "generations", "many", "memo", "one", "run")
+
+    def __init__(self, tx: ITransaction, generations: Mapping[int, int]) -> None:
+        self.one, self.all, self.run, self.many, self.memo = tx.one, tx.all, tx.run, tx.many, tx.memo
+        self.generations = generations
+
+
+def refuse_other_state(tx: Any, bucket_id: int, generation: int) -> None:
+    """Raise BucketChanged when the transaction was decided on another generation of the bucket than this one."""
+    if type(tx) is DecidedTransaction and tx.generations.get(bucket_id, generation) != generation:
+        raise BucketChanged
+
+
+async def note_object_acl(tx: ITransaction, bucket: Bucket, version: Version) -> None:
+    """Let the bucket's row say that a version is not simply its owner's, when it is the first that is not."""
+    if bucket.object_acls or (version.description.acl is None and version.owner.id == bucket.owner_id):
+        return
+    await tx.run(
+        "UPDATE buckets SET object_acls = 1, generation = generation + 1 WHERE id = ? AND object_acls = 0", bucket.id
+    )
 
 
 async def delete_bucket(tx: ITransaction, bucket_id: int, now: int) -> None:

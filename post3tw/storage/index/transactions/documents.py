@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from post3tw.model.errors import NoSuchBucket
+from post3tw.storage.index.transactions.buckets import refuse_other_state
 from post3tw.storage.interfaces import ITransaction
 
 
@@ -22,11 +25,17 @@ async def get_document(tx: ITransaction, bucket_id: int, kind: str) -> Document 
     return None if row is None else Document(row[0], row[1])
 
 
+async def get_documents(tx: ITransaction, bucket_id: int) -> Mapping[str, bytes]:
+    """All documents of a bucket, by kind."""
+    return dict(await tx.all("SELECT kind, body FROM bucket_documents WHERE bucket = ?", bucket_id))
+
+
 async def put_document(tx: ITransaction, bucket_id: int, kind: str, body: bytes) -> int:
     """Write a document, replacing the one of its kind. Returns the bucket's new generation.
 
     Raises:
         NoSuchBucket: the bucket is gone.
+        BucketChanged: see require_bucket.
     """
     generation = await _next_generation(tx, bucket_id)
     await tx.run(
@@ -59,6 +68,7 @@ async def _next_generation(tx: ITransaction, bucket_id: int) -> int:
     row = await tx.one("SELECT generation FROM buckets WHERE id = ?", bucket_id)
     if row is None:
         raise NoSuchBucket
+    refuse_other_state(tx, bucket_id, row[0])
     generation: int = row[0] + 1
     await tx.run("UPDATE buckets SET generation = ? WHERE id = ?", generation, bucket_id)
     return generation

@@ -26,7 +26,7 @@ from post3tw.model.identity import Owner
 from post3tw.model.version import NULL_VERSION, Version
 from post3tw.storage.index.rows import INSERT_VERSION, mapping_to_text, version_values
 from post3tw.storage.index.transactions.blobs import place, share
-from post3tw.storage.index.transactions.buckets import require_bucket
+from post3tw.storage.index.transactions.buckets import note_object_acl, require_bucket
 from post3tw.storage.index.transactions.changes import record_change
 from post3tw.storage.index.transactions.parts import copy_parts
 from post3tw.storage.index.transactions.versions import (
@@ -144,6 +144,7 @@ async def _fill(tx: ITransaction, slot: _Slot, key: bytes, version: Version, now
     if slot.replaced is not None:
         await remove_version(tx, slot.bucket.id, key, slot.replaced, now)
     version = _in_slot(version, slot)
+    await note_object_acl(tx, slot.bucket, version)
     await tx.run(INSERT_VERSION, *version_values(slot.bucket.id, key, version))
     await set_current(tx, slot.bucket.id, key, version)
     await record_change(tx, slot.bucket, key, version.seq, kind, version.id, now, told_of(version))
@@ -259,7 +260,7 @@ def _check_deletion(conditions: WriteConditions, latest: Version | None, key: by
     conditions.check(None if latest is None or latest.delete_marker else latest, key.decode())
 
 
-# -- tags and names ---------------------------------------------------------------------------------------------------
+# -- tags, lists and names --------------------------------------------------------------------------------------------
 
 
 async def set_tags(
@@ -289,6 +290,32 @@ async def set_tags(
     kind = "ObjectTagging:Put" if tags else "ObjectTagging:Delete"
     await record_change(tx, bucket, key, version.seq, kind, change_id, now, told_of(version))
     return evolve(version, description=evolve(version.description, tags=tags))
+
+
+async def set_acl(
+    tx: ITransaction,
+    bucket_id: int,
+    key: bytes,
+    version_id: str | None,
+    acl: str | None,
+    *,
+    change_id: bytes,
+    now: int,
+) -> Version:
+    """Replace the ACL of a version; None makes it private. Returns the version as it is now.
+
+    Raises:
+        NoSuchBucket, and what require_object raises.
+    """
+    bucket = await require_bucket(tx, bucket_id)
+    version = await require_object(tx, bucket_id, key, version_id)
+    version = evolve(version, description=evolve(version.description, acl=acl))
+    await note_object_acl(tx, bucket, version)
+    await tx.run(
+        "UPDATE versions SET acl = ? WHERE bucket = ? AND key = ? AND seq = ?", acl, bucket_id, key, version.seq
+    )
+    await record_change(tx, bucket, key, version.seq, "ObjectAcl:Put", change_id, now, told_of(version))
+    return version
 
 
 async def rename(

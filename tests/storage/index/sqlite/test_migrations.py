@@ -15,7 +15,7 @@ from post3tw.storage.index.transactions.buckets import create_bucket, find_bucke
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.testing.index_fixture import bucket
 
-SECOND = """-- Schema 2: a column; with a comment; and 'semicolons'.
+NEXT = """-- The schema of a later release: a column; with a comment; and 'semicolons'.
 ALTER TABLE buckets ADD COLUMN quota INTEGER DEFAULT 7;
 CREATE TABLE quotas (owner_id TEXT PRIMARY KEY);
 """
@@ -40,7 +40,9 @@ class MigrationTests(TestCase):
     def setUp(self) -> None:
         """A new path for each test."""
         self.path = self.mktemp()
-        self.first = schema_scripts()[1]
+        self.scripts = schema_scripts()
+        self.version = max(self.scripts)
+        self.later = {**self.scripts, self.version + 1: NEXT}
 
     async def started(self, scripts: dict[int, str]) -> SqliteIndex:
         """An index with these scripts, stopped when the test ends."""
@@ -79,67 +81,94 @@ class MigrationTests(TestCase):
 
     async def test_first_start(self) -> None:
         """A first start makes the newest schema and gives the store an id, which stays."""
-        index = await self.started({1: self.first, 2: SECOND})
+        index = await self.started(self.later)
         await index.stop()
         made = self.stored("store_id")
         self.assertEqual(len(made[0]), 32)
-        self.assertEqual(self.stored("schema_version"), ("2",))
-        await self.started({1: self.first, 2: SECOND})
+        self.assertEqual(self.stored("schema_version"), (str(self.version + 1),))
+        await self.started(self.later)
         self.assertEqual(self.stored("store_id"), made)
 
     async def test_older_is_migrated(self) -> None:
         """An older schema is brought up to date with its rows kept."""
-        index = await self.started({1: self.first})
+        index = await self.started(self.scripts)
         await index.run(lambda tx: create_bucket(tx, bucket()))
         await index.stop()
-        index = await self.started({1: self.first, 2: SECOND})
+        index = await self.started(self.later)
         self.assertEqual(await index.read(lambda tx: find_bucket(tx, "", "bucket-1")), bucket())
         self.assertEqual(await index.read(lambda tx: tx.all("SELECT quota FROM buckets")), [(7,)])
-        self.assertEqual(self.stored("schema_version"), ("2",))
+        self.assertEqual(self.stored("schema_version"), (str(self.version + 1),))
+
+    async def test_object_acls(self) -> None:
+        """Schema 2 finds the buckets in which somebody else than the bucket's owner owns a version."""
+        index = await self.started({1: self.scripts[1]})
+        columns = "(id, tenant, name, owner_id, owner_name, created, region)"
+        for number in (1, 2):
+            await index.run(
+                lambda tx, number=number: tx.run(
+                    f"INSERT INTO buckets {columns} VALUES (?, '', ?, 'ada', 'Ada', 0, '')", number, f"bucket-{number}"
+                )
+            )
+            await index.run(
+                lambda tx, number=number: tx.run(
+                    "INSERT INTO versions (bucket, key, seq, id, is_null, delete_marker, created, size, etag, owner_id,"
+                    " owner_name) VALUES (?, ?, 1, ?, 1, 0, 0, 0, '', ?, '')",
+                    number,
+                    b"key",
+                    bytes(16),
+                    "ada" if number == 1 else "eve",
+                )
+            )
+        await index.stop()
+        index = await self.started(self.scripts)
+        found = [await index.read(lambda tx, n=n: find_bucket(tx, "", f"bucket-{n}")) for n in (1, 2)]
+        self.assertEqual([bucket is not None and bucket.object_acls for bucket in found], [False, True])
 
     async def test_failed_migration(self) -> None:
         """A migration that fails half-way is refused and leaves the older schema, which the older release opens."""
-        index = await self.started({1: self.first})
+        index = await self.started(self.scripts)
         await index.stop()
-        refusal = await self.refused({1: self.first, 2: SECOND + "CREATE TABLE buckets (id);"})
+        refusal = await self.refused({**self.scripts, self.version + 1: NEXT + "CREATE TABLE buckets (id);"})
         self.assertIn("already exists", refusal)
-        index = await self.started({1: self.first})
+        index = await self.started(self.scripts)
         columns = await index.read(lambda tx: tx.all("PRAGMA table_info(buckets)"))
         self.assertNotIn("quota", [column[1] for column in columns])
 
     async def test_newer_is_refused(self) -> None:
         """A newer schema is refused in one line that names both versions, and not a byte is changed."""
-        index = await self.started({1: self.first, 2: SECOND})
+        index = await self.started(self.later)
         await index.stop()
         before = self.files()
-        refusal = await self.refused({1: self.first})
+        refusal = await self.refused(self.scripts)
         self.assertEqual(
-            refusal, f"{self.path} has schema 2, written by a newer release; this one knows schemas up to 1"
+            refusal,
+            f"{self.path} has schema {self.version + 1}, written by a newer release; "
+            f"this one knows schemas up to {self.version}",
         )
         self.assertEqual(self.files(), before)
 
     async def test_newer_in_the_log_is_refused(self) -> None:
         """A newer schema that is only in the log of a process that was killed is seen, and refused untouched."""
-        index = await self.started({1: self.first})
+        index = await self.started(self.scripts)
         await index.stop()
-        index = await self.started({1: self.first, 2: SECOND})
+        index = await self.started(self.later)
         killed = self.files()
         await index.stop()
         directory = os.path.dirname(self.path)
         for name, content in killed.items():
             with open(os.path.join(directory, name), "wb") as file:
                 file.write(content)
-        self.assertIn("has schema 2", await self.refused({1: self.first}))
+        self.assertIn(f"has schema {self.version + 1}", await self.refused(self.scripts))
         self.assertEqual(self.files(), killed)
 
     async def test_newer_beside_a_journal_is_refused(self) -> None:
         """A rollback journal beside it, which a first start may leave, hides nothing: a newer schema is refused."""
-        index = await self.started({1: self.first, 2: SECOND})
+        index = await self.started(self.later)
         await index.stop()
         before = self.files()
         with open(self.path + "-journal", "wb") as file:
             file.write(bytes(512))
-        self.assertIn("has schema 2", await self.refused({1: self.first}))
+        self.assertIn(f"has schema {self.version + 1}", await self.refused(self.scripts))
         self.assertEqual(self.files()[os.path.basename(self.path)], before[os.path.basename(self.path)])
 
     async def test_cut_off_first_start(self) -> None:
@@ -147,23 +176,23 @@ class MigrationTests(TestCase):
         connection = sqlite3.connect(self.path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.close()
-        index = await self.started({1: self.first})
+        index = await self.started(self.scripts)
         await index.run(lambda tx: create_bucket(tx, bucket()))
-        self.assertEqual(self.stored("schema_version"), ("1",))
+        self.assertEqual(self.stored("schema_version"), (str(self.version),))
 
     async def test_empty_file(self) -> None:
         """An empty file is a first start."""
         with open(self.path, "wb"):
             pass
-        await self.started({1: self.first})
-        self.assertEqual(self.stored("schema_version"), ("1",))
+        await self.started(self.scripts)
+        self.assertEqual(self.stored("schema_version"), (str(self.version),))
 
     async def test_no_database(self) -> None:
         """A file that is no database is refused and stays as it is."""
         with open(self.path, "wb") as file:
             file.write(b"my novel, first chapter\n" * 1000)
         before = self.files()
-        self.assertIn("cannot be read as an index", await self.refused({1: self.first}))
+        self.assertIn("cannot be read as an index", await self.refused(self.scripts))
         self.assertEqual(self.files(), before)
 
     async def test_another_database(self) -> None:
@@ -173,18 +202,18 @@ class MigrationTests(TestCase):
         connection.commit()
         connection.close()
         before = self.files()
-        self.assertIn("not an index of post3tw", await self.refused({1: self.first}))
+        self.assertIn("not an index of post3tw", await self.refused(self.scripts))
         self.assertEqual(self.files(), before)
 
     async def test_directory_missing(self) -> None:
         """A path that cannot be opened is refused, in one line."""
         self.path = os.path.join(self.path, "none", "index.sqlite")
-        self.assertEqual(len((await self.refused({1: self.first})).splitlines()), 1)
+        self.assertEqual(len((await self.refused(self.scripts)).splitlines()), 1)
 
     def test_looking_leaves_no_trace(self) -> None:
         """Looking at a file makes none beside it."""
         connection = sqlite3.connect(self.path)
-        connection.executescript("PRAGMA journal_mode = WAL;" + self.first)
+        connection.executescript("PRAGMA journal_mode = WAL;" + self.scripts[1])
         connection.execute("INSERT INTO store VALUES ('schema_version', '1')")
         connection.commit()
         connection.close()
