@@ -148,6 +148,12 @@ class IMeasured(Interface):
         """Names of post3tw.metrics.readings to functions that give the number now."""
 
 
+class ILeadership(Interface):
+    """Which of several nodes does what is to be done once."""
+
+    leads = Attribute("bool: whether this node does; two may, for a moment, so what they do has to bear it")
+
+
 class StoreRefused(Exception):
     """The store cannot be opened as it is (another process has it, a newer schema, wrong options). The text is one
     clear line for the person who started the server."""
@@ -155,11 +161,25 @@ class StoreRefused(Exception):
 
 @frozen
 class OpenedStore:
-    """What a local backend opens to. `space` (an ISpace) is None where somebody else looks after it."""
+    """What a local backend opens to.
+
+    Attributes:
+        index: an IIndex.
+        blobs: an IBlobStore.
+        space: an ISpace; None where somebody else looks after it.
+        place: where objects are, for people; "" for the data directory.
+        shared: several nodes may open it at a time. They must agree on the root key, so it is given, never made.
+        leadership: an ILeadership, when it is shared; the timers of the server run while it leads.
+        obstacle: why requests cannot be served now, None while they can: what readiness says.
+    """
 
     index: Any
     blobs: Any
     space: Any = None
+    place: str = ""
+    shared: bool = False
+    leadership: Any = None
+    obstacle: Callable[[], str | None] | None = None
 
 
 class IBackend(Interface):

@@ -1,0 +1,117 @@
+"""Which node does what is to be done once: sweeping, aborting stale uploads.
+
+Theory of operation. A row of `leases` names the holder and when its lease ends, by the database's clock, so that the
+clocks of nodes do not matter. Every node asks for the lease every RENEW_INTERVAL; one statement takes it when it is
+free, has ended, or is ours already. A holder counts LEASE from the moment at which it *asked*, by a clock that only
+goes forward, and stops leading MARGIN before that, so it has stopped when another can begin. A node that dies is
+followed within LEASE + RENEW_INTERVAL (13 s); one that stops gives the lease back, and is followed within
+RENEW_INTERVAL.
+
+What the leader runs must bear two leaders all the same: a process that was stopped (SIGSTOP, a hypervisor) for longer
+than its lease goes on with the statement it was at. The sweeper's transactions do: each looks at the rows again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, ClassVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from post3tw.storage.interfaces import ILeadership
+from post3tw.storage.postgresql.management import Management, ManagementFailed
+
+LEASE = 10.0
+"""Seconds that a lease lasts."""
+
+RENEW_INTERVAL = 3.0
+"""Seconds between two requests."""
+
+MARGIN = 1.0
+"""Seconds before its lease's end at which a leader stops."""
+
+_NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+_TAKE = (
+    f"INSERT INTO leases (name, holder, ends) VALUES (%s, %s, {_NOW} + %s)"
+    " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, ends = excluded.ends"
+    f" WHERE leases.holder = excluded.holder OR leases.ends < {_NOW} RETURNING holder"
+)
+_GIVE_BACK = "DELETE FROM leases WHERE name = %s AND holder = %s"
+
+
+@implementer(ILeadership)
+@define(eq=False)
+class Leadership:
+    """Whether this node leads.
+
+    Attributes:
+        management: the connection over which the lease is asked for.
+        reactor: for timers.
+        node: what no other node is called.
+        name: what is led.
+        lease: seconds that a lease lasts.
+        interval: seconds between two requests.
+        seconds: a clock that only goes forward, as a reactor's does not.
+    """
+
+    log: ClassVar[Logger] = Logger()
+
+    management: Management
+    reactor: Any
+    node: str
+    name: str = "timers"
+    lease: float = LEASE
+    interval: float = RENEW_INTERVAL
+    seconds: Callable[[], float] = monotonic
+    _until: float = field(default=float("-inf"), init=False)
+    _led: bool = field(default=False, init=False)
+    _renewals: LoopingCall | None = field(default=None, init=False)
+    _renewing: Deferred[None] | None = field(default=None, init=False)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this node leads now."""
+        return self.seconds() < self._until
+
+    async def start(self) -> None:
+        """Ask for the lease for the first time, and then again and again."""
+        self._renewals = LoopingCall(self._renew)
+        self._renewals.clock = self.reactor
+        self._renewals.start(self.interval)
+        assert self._renewing is not None
+        await self._renewing
+
+    async def stop(self) -> None:
+        """Lead no more, and let another begin."""
+        renewals, self._renewals = self._renewals, None
+        if renewals is None:
+            return
+        renewals.stop()
+        if self._renewing is not None:
+            await self._renewing
+        led, self._until = self.leads, float("-inf")
+        if led:
+            try:
+                await self.management.execute(_GIVE_BACK, self.name, self.node)
+            except ManagementFailed as failed:
+                self.log.warn("The lease was not given back; it ends by itself: {reason}", reason=str(failed))
+
+    def _renew(self) -> Deferred[None]:
+        self._renewing = Deferred.fromCoroutine(self._ask())
+        return self._renewing
+
+    async def _ask(self) -> None:
+        asked = self.seconds()
+        try:
+            taken = await self.management.query(_TAKE, self.name, self.node, int(self.lease * 1000))
+            self._until = asked + self.lease - MARGIN if taken else float("-inf")
+        except ManagementFailed:
+            pass  # `Management` says in the log why; the lease lasts until its end
+        if self.leads != self._led:
+            self._led = self.leads
+            self.log.info("This node {does} the tidying up.", does="does" if self._led else "leaves to others")
