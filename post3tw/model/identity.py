@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from attrs import define, field, frozen
 
 from post3tw.model.bucket import Bucket
@@ -37,23 +39,35 @@ class Admission:
     """That a call was decided on, and what the decision rested on; checked again inside the transaction.
 
     `bucket` is the row that was read, None for an operation without a bucket (ListBuckets, CreateBucket); `source` the
-    row of the bucket that a copy reads from.
+    row of the bucket that a copy reads from. `renew` decides again, on the bucket as it is now, and raises what a
+    refusal raises; None where nobody decided, as in tests of single operations.
     """
 
     operation: str
     bucket: Bucket | None = None
     source: Bucket | None = None
+    renew: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, eq=False)
+
+
+def _no_facts() -> Mapping[str, str]:
+    """Nothing is known."""
+    return {}
 
 
 @define
 class Caller:
-    """One call: who asks, from where, under which request id. `identity` is None for anonymous callers."""
+    """One call: who asks, from where, under which request id. `identity` is None for anonymous callers.
+
+    `facts` works out what else the protocol knows about the request, when a policy asks: values by the names of policy
+    condition keys in lower case, such as "aws:useragent".
+    """
 
     identity: Identity | None
     request_id: str = ""
     source_ip: str = ""
     secure: bool = False
     admission: Admission | None = field(default=None, repr=False)
+    facts: Callable[[], Mapping[str, str]] = field(default=_no_facts, repr=False)
 
     @property
     def tenant(self) -> str:

@@ -46,8 +46,8 @@ class BucketTagging:
         body = json.dumps(tags_of_document(input.tagging, limit=MAX_BUCKET_TAGS)).encode()
         bucket = admitted_bucket(caller)
         self.store.admit_write()
-        await self.store.index.run(
-            lambda tx: documents.put_document(tx, bucket.id, KIND, body), [Lock(bucket.id, exclusive=True)]
+        await self.store.change(
+            caller, lambda tx: documents.put_document(tx, bucket.id, KIND, body), [Lock(bucket.id, exclusive=True)]
         )
         return types.PutBucketTaggingOutput()
 
@@ -57,7 +57,7 @@ class BucketTagging:
     ) -> types.DeleteBucketTaggingOutput:
         """Remove the tags, also when there are none."""
         bucket = admitted_bucket(caller)
-        await self.store.index.run(
-            lambda tx: documents.delete_document(tx, bucket.id, KIND), [Lock(bucket.id, exclusive=True)]
+        await self.store.change(
+            caller, lambda tx: documents.delete_document(tx, bucket.id, KIND), [Lock(bucket.id, exclusive=True)]
         )
         return types.DeleteBucketTaggingOutput()

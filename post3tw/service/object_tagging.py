@@ -69,7 +69,8 @@ class ObjectTagging:
 
     async def _set(self, caller: Caller, name: str | None, version_id: str | None, tags: Mapping[str, str]) -> Version:
         bucket, key, ids = admitted_bucket(caller), key_bytes(name), self.store.ids
-        version: Version = await self.store.index.run(
+        version: Version = await self.store.change(
+            caller,
             partial(
                 set_tags,
                 bucket_id=bucket.id,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
+from post3tw.model.errors import BucketChanged
+from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
-from post3tw.storage.interfaces import IBlobStore, IIndex
+from post3tw.storage.index.transactions.buckets import DecidedTransaction
+from post3tw.storage.interfaces import IBlobStore, IIndex, Lock, Transaction
 from post3tw.storage.threads import IThreads, NoThreads
+
+T = TypeVar("T")
+
+DECISIONS = 8
+"""How often a write is decided at most while its bucket keeps changing."""
 
 
 def _admit() -> None:
@@ -41,3 +51,30 @@ class Store:
     cpu: IThreads = field(factory=NoThreads)
     admit_write: Callable[[], None] = _admit
     pause: Callable[[], Awaitable[None]] = _no_pause
+
+    async def change(self, caller: Caller, transaction: Transaction[T], locks: Sequence[Lock] = ()) -> T:
+        """Run a writing transaction on the bucket that the caller was admitted to.
+
+        What was decided must hold when it is done: when the transaction finds the bucket in another state than the
+        decision rested on (another policy, another list), the call is decided again and the transaction run again.
+
+        Raises:
+            AccessDenied: it was decided otherwise.
+            BucketChanged: the bucket changed faster than could be decided.
+            What the transaction raises.
+        """
+        for _ in range(DECISIONS):
+            admission = caller.admission
+            if admission is None or admission.renew is None or admission.bucket is None:
+                return await self.index.run(transaction, locks)
+            generations = {admission.bucket.id: admission.bucket.generation}
+            try:
+                return await self.index.run(partial(_as_decided, transaction, generations), locks)
+            except BucketChanged:
+                await admission.renew()
+        raise BucketChanged
+
+
+def _as_decided(transaction: Transaction[T], generations: dict[int, int], tx: Any) -> Awaitable[T]:
+    decided: Any = DecidedTransaction(tx, generations)  # an ITransaction, whose methods are the other one's
+    return transaction(decided)

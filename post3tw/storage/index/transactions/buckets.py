@@ -11,6 +11,7 @@ from post3tw.model.errors import (
     BucketAlreadyOwnedByYou,
     BucketChanged,
     BucketNotEmpty,
+    InvalidBucketState,
     NoSuchBucket,
 )
 from post3tw.model.version import Version
@@ -161,9 +162,14 @@ async def set_versioning(tx: ITransaction, bucket_id: int, versioning: Versionin
 
     Raises:
         NoSuchBucket: the bucket is gone.
+        InvalidBucketState: it has object lock, which needs versioning enabled.
     """
-    changed = await tx.run(
+    bucket = await require_bucket(tx, bucket_id)
+    if bucket.object_lock and versioning is not Versioning.ENABLED:
+        raise InvalidBucketState(
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+            bucket_name=bucket.name,
+        )
+    await tx.run(
         "UPDATE buckets SET versioning = ?, generation = generation + 1 WHERE id = ?", versioning.value, bucket_id
     )
-    if not changed:
-        raise NoSuchBucket

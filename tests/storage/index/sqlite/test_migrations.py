@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.sqlite.migrations import refuse_foreign, schema_scripts
 from post3tw.storage.index.transactions.buckets import create_bucket, find_bucket
-from post3tw.storage.interfaces import StoreRefused
+from post3tw.storage.interfaces import ITransaction, StoreRefused
 from post3tw.testing.index_fixture import bucket
 
 NEXT = """-- The schema of a later release: a column; with a comment; and 'semicolons'.
@@ -102,26 +103,28 @@ class MigrationTests(TestCase):
     async def test_object_acls(self) -> None:
         """Schema 2 finds the buckets in which somebody else than the bucket's owner owns a version."""
         index = await self.started({1: self.scripts[1]})
-        columns = "(id, tenant, name, owner_id, owner_name, created, region)"
-        for number in (1, 2):
-            await index.run(
-                lambda tx, number=number: tx.run(
-                    f"INSERT INTO buckets {columns} VALUES (?, '', ?, 'ada', 'Ada', 0, '')", number, f"bucket-{number}"
+
+        async def fill(tx: ITransaction) -> None:
+            for number, owner in ((1, "ada"), (2, "eve")):
+                await tx.run(
+                    "INSERT INTO buckets (id, tenant, name, owner_id, owner_name, created, region)"
+                    " VALUES (?, '', ?, 'ada', 'Ada', 0, '')",
+                    number,
+                    f"bucket-{number}",
                 )
-            )
-            await index.run(
-                lambda tx, number=number: tx.run(
+                await tx.run(
                     "INSERT INTO versions (bucket, key, seq, id, is_null, delete_marker, created, size, etag, owner_id,"
                     " owner_name) VALUES (?, ?, 1, ?, 1, 0, 0, 0, '', ?, '')",
                     number,
                     b"key",
                     bytes(16),
-                    "ada" if number == 1 else "eve",
+                    owner,
                 )
-            )
+
+        await index.run(fill)
         await index.stop()
         index = await self.started(self.scripts)
-        found = [await index.read(lambda tx, n=n: find_bucket(tx, "", f"bucket-{n}")) for n in (1, 2)]
+        found = [await index.read(partial(find_bucket, tenant="", name=f"bucket-{number}")) for number in (1, 2)]
         self.assertEqual([bucket is not None and bucket.object_acls for bucket in found], [False, True])
 
     async def test_failed_migration(self) -> None:
