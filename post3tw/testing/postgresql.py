@@ -120,6 +120,19 @@ class Cluster:
             raise ClusterFailed(f"{failed}\n{self.log[-4000:]}") from None
         return self
 
+    def follow(self, primary: Cluster) -> Self:
+        """Instead of an empty cluster make a copy of a running one, as its streaming standby, and start it."""
+        self.make_directory()
+        self.password = primary.password
+        copy = [f"--pgdata={self.data}", f"--dbname={primary.dsn()}", "--checkpoint=fast", "--no-sync"]
+        self.run("pg_basebackup", *copy, "--write-recovery-conf")
+        self.configure(self._configuration())
+        return self.start()
+
+    def promote(self) -> None:
+        """Make a standby a primary; returns when it takes writes."""
+        self.run("pg_ctl", "promote", "--wait", "--silent", f"--pgdata={self.data}")
+
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop the server, `immediate` as a crash does; the data stays."""
         self.run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}", f"--pgdata={self.data}")

@@ -112,6 +112,20 @@ class ClusterTests(SynchronousTestCase):
                     psycopg.connect(wrong)
             self.assertNotIn(cluster.password, repr(cluster))
 
+    def test_standby(self) -> None:
+        """A standby has what its primary committed, and takes writes when it is promoted."""
+        standby = Cluster()
+        self.addCleanup(standby.close)
+        with Cluster(settings={"synchronous_standby_names": "*", "synchronous_commit": "remote_apply"}) as primary:
+            standby.settings = {"synchronous_standby_names": ""}
+            standby.follow(primary)
+            primary.query("CREATE TABLE t AS SELECT 7 AS a")
+            with self.assertRaises(psycopg.errors.ReadOnlySqlTransaction):
+                standby.query("INSERT INTO t VALUES (8)")
+        standby.promote()
+        standby.query("INSERT INTO t VALUES (8)")
+        self.assertEqual(standby.query("SELECT a FROM t ORDER BY a"), [(7,), (8,)])
+
     def test_does_not_start(self) -> None:
         """A server that refuses its settings raises what it has logged, and leaves nothing."""
         cluster = Cluster(settings={"shared_buffers": "nonsense"})
