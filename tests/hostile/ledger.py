@@ -41,18 +41,17 @@ class Ledger:
 
     Attributes:
         acknowledged: by key, the last state that the server has confirmed; None for a key that is not there.
-        open: by key, the state that a request without an answer may have made.
+        open: by key, the states that requests without an answer, or with a server's error, may have made since.
         count: how many writes were acknowledged.
     """
 
     acknowledged: dict[str, Content | None] = field(factory=dict)
-    open: dict[str, Content | None] = field(factory=dict)
+    open: dict[str, list[Content | None]] = field(factory=dict)
     count: int = 0
 
     def allowed(self, key: str) -> list[Content | None]:
         """What the key may hold now."""
-        states = [self.acknowledged.get(key)]
-        return [*states, self.open[key]] if key in self.open else states
+        return [self.acknowledged.get(key), *self.open.get(key, ())]
 
     def settle(self, key: str, state: Content | None) -> None:
         """The key was looked at: that is what it holds from now on."""
@@ -107,7 +106,7 @@ class Writer:
 
     def _write(self, key: str, state: Content | None, ask: Callable[[], Reply], status: int) -> None:
         """A request that makes a key hold something."""
-        self.ledger.open[key] = state
+        self.ledger.open.setdefault(key, []).append(state)
         reply = ask()
         if reply.status == status and b"<Error>" not in reply.body:
             self.ledger.settle(key, state)
@@ -135,7 +134,7 @@ class Writer:
     def _copy(self) -> None:
         source, key = self._key(), self._key()
         content = self.ledger.acknowledged.get(source)
-        if content is None or source == key:
+        if content is None or source == key or source in self.ledger.open:
             return
         header = (b"x-amz-copy-source", f"/bucket/{source}".encode())
         self._write(key, content, lambda: self._ask("PUT", key, [header]), 200)
