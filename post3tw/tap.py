@@ -40,7 +40,7 @@ from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
 from post3tw.service.sweeper import Sweeper
 from post3tw.storage.backends import find_backend, installed_backends
-from post3tw.storage.interfaces import IBackend, IMeasured, ISpace, OpenedStore, StoreRefused
+from post3tw.storage.interfaces import IBackend, ILeadership, IMeasured, ISpace, OpenedStore, StoreRefused
 from post3tw.storage.sweep import BlobSweep
 from post3tw.storage.threads import Threads
 
@@ -183,9 +183,15 @@ def _make_server(options: Mapping[str, Any], reactor: Any, environ: Mapping[str,
             "data_dir": config.data_dir,
             "durability": config.durability,
             "reserve": config.reserve,
+            "environ": environ,
         },
         reactor,
     )
+    if isinstance(opened, OpenedStore) and opened.shared and not config.access_key and config.identities is None:
+        raise ConfigError(
+            f"nodes that share a store (backend {config.backend}) must agree on who may use it:"
+            " set POST3_ACCESS_KEY and POST3_SECRET_KEY, or give --identities"
+        )
     return Server(reactor, _components(config, opened, reactor), take_signals)
 
 
@@ -194,7 +200,7 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
     ids = IdSource(reactor.seconds)
     provider = _provider(config, opened, ids, reactor)
     identities = Identities(root=None, path=config.identities)
-    ready = Readiness()
+    ready = Readiness(store=provider.obstacle)
     access_log = AccessLog(reactor, config.access_log, human=config.access_log is None and is_terminal())
     metrics = RequestMetrics()
     site = make_site(
@@ -228,6 +234,8 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
         admin=_admin(config, registry, ready, reactor),
         access_log=access_log,
         opened=provider.opened,
+        place=provider.place,
+        shared=provider.shared,
         services=(*provider.services, _timer(reactor, IDENTITIES_INTERVAL, identities.reload_when_changed)),
         ready=ready,
     )
@@ -241,6 +249,9 @@ class _Provider:
     opened: Sequence[Any] = ()
     services: Sequence[IService] = ()
     readings: Mapping[str, Callable[[], float]] = field(factory=dict)
+    obstacle: Callable[[], str | None] = lambda: None
+    place: str = ""
+    shared: bool = False
 
 
 def _provider(config: Config, opened: Any, ids: IdSource, reactor: Any) -> _Provider:
@@ -271,12 +282,28 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, reactor:
         "abort stale uploads": partial(abort_stale_uploads, store, int(config.stale_uploads)),
         "remove unreferenced blobs": sweep.run,
     }
+    if opened.leadership is not None:
+        tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
     services.append(Sweeper(reactor, SWEEP_INTERVAL, tasks))
     readings: dict[str, Callable[[], float]] = {"post3_swept_blobs": lambda: sweep.removed}
-    for part in (opened.index, opened.blobs):
+    for part in (opened.index, opened.blobs, opened.space):
         if IMeasured.providedBy(part):
             readings.update(part.readings())
-    return _Provider(local_service(store), started, services, readings)
+    return _Provider(
+        local_service(store),
+        started,
+        services,
+        readings,
+        opened.obstacle or (lambda: None),
+        opened.place,
+        opened.shared,
+    )
+
+
+async def while_leading(leadership: ILeadership, task: Callable[[], Awaitable[object]]) -> None:
+    """A task of a timer that one of several nodes does."""
+    if leadership.leads:
+        await task()
 
 
 @define

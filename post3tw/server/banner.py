@@ -19,17 +19,19 @@ class Banner:
 
     Attributes:
         config: how the server was started.
-        key: the root key.
+        key: the root key; None when there are only the users of the identities file.
         urls: where S3 is served.
         admin_url: where the admin pages are, None when they are off.
         has_buckets: whether there is any bucket.
+        place: where objects are kept.
     """
 
     config: Config
-    key: RootKey
+    key: RootKey | None
     urls: tuple[str, ...]
     admin_url: str | None
     has_buckets: bool
+    place: str
 
     def text(self, terminal: bool) -> str:
         """The banner.
@@ -38,7 +40,7 @@ class Banner:
             terminal: whether a person reads it now; only then is a new secret shown.
         """
         rows = [*self._facts(terminal), *self._commands(), *self._notes()]
-        first = f"post3tw {__version__}, backend {self.config.backend}, data in {self.config.data_dir}"
+        first = f"post3tw {__version__}, backend {self.config.backend}, data in {self.place}"
         lines = [first, *(f"  {label:<9} {text}".rstrip() for label, text in rows)]
         return "\n".join(lines) + "\n"
 
@@ -47,6 +49,9 @@ class Banner:
             yield "S3", f"{url}   region {self.config.region}"
         if self.admin_url is not None:
             yield "Admin", f"{self.admin_url}/health/live   /health/ready   /metrics"
+        if self.key is None:
+            yield "Root key", f"none; the users are those of {self.config.identities}"
+            return
         if self.key.path is None:
             yield "Root key", f"{self.key.access_key} (from POST3_ACCESS_KEY)"
             return
@@ -66,6 +71,8 @@ class Banner:
         yield "boto3", 'boto3.client("s3")   # with the same exports'
 
     def _credentials(self) -> str:
+        if self.key is None:
+            return "AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…"
         if self.key.path is None:
             return "AWS_ACCESS_KEY_ID=$POST3_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$POST3_SECRET_KEY"
         return f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(Path(self.key.path).absolute()))} AWS_PROFILE={PROFILE}"

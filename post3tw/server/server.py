@@ -3,10 +3,11 @@
 Theory of operation. twistd calls `privilegedStartService` and `startService` before the reactor runs, and both return
 at once, so what takes time happens in a coroutine:
 
-    bind ports → open the store → root key and users → timers → buckets → accept connections → banner
+    bind ports → admin pages → open the store → root key and users → timers → buckets → accept connections → banner
 
-`stopService` is the way back: close the ports, let requests finish, stop the timers, close the store, write the log
-out. A request that is cut off by that was not acknowledged, so nothing is lost.
+A store may have to be waited for; the admin pages say so meanwhile. `stopService` is the way back: close the ports, let
+requests finish, stop the timers, close the store, write the log out. A request that is cut off by that was not
+acknowledged, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -43,13 +44,19 @@ _REFUSALS = (StoreRefused, CredentialsRefused, IdentitiesRefused, CannotListen, 
 
 @define
 class Readiness:
-    """Whether requests are served: what `/health/ready` says."""
+    """Whether requests are served: what `/health/ready` says.
+
+    Attributes:
+        obstacle: why the server does not serve.
+        store: why its store cannot be used, as a function that knows at any time.
+    """
 
     obstacle: str | None = "starting"
+    store: Callable[[], str | None] = lambda: None
 
     def __call__(self) -> str | None:
         """Why requests are not served now; None while they are."""
-        return self.obstacle
+        return self.store() or self.obstacle
 
 
 @define
@@ -64,6 +71,8 @@ class Components:
         listeners: where it does.
         admin: where the admin pages are.
         access_log: opened and closed with the server.
+        place: where objects are, for people.
+        shared: whether other nodes use the same store, so that a root key is given or there is none.
         opened: what is started before the first request and in this order, and stopped after the last in the reverse
             one. Each has `start` and `stop`, plain or coroutines.
         services: what runs in between.
@@ -78,6 +87,8 @@ class Components:
     admin: Listener | None
     access_log: AccessLog
     opened: Sequence[Any]
+    place: str = ""
+    shared: bool = False
     services: Sequence[IService] = ()
     ready: Readiness = field(factory=Readiness)
 
@@ -150,37 +161,44 @@ class Server(MultiService):
         raise_descriptor_limit()
         self.parts.identities.load()  # a bad file is known before there is a data directory
         self.parts.access_log.open()
+        if self.parts.admin is not None:
+            self.parts.admin.open_gate()
         for each in self.parts.opened:
             await maybeDeferred(each.start)
             self._opened.append(each)
         key = self._root_key()
-        root = root_credential(key.access_key, key.secret_key)
-        self.parts.identities.root = root
+        root = root_credential("", "").identity
+        if key is not None:
+            self.parts.identities.root = root_credential(key.access_key, key.secret_key)
+            root = self.parts.identities.root.identity
         self.parts.identities.load()  # now that root is known, whose key nobody else may have
         for service in self.parts.services:
             service.setServiceParent(self)
-        await make_buckets(self.parts.service, root.identity, self.parts.config.bucket)
-        for listener in self.parts.all_listeners:
+        await make_buckets(self.parts.service, root, self.parts.config.bucket)
+        for listener in self.parts.listeners:
             listener.open_gate()
         self.parts.ready.obstacle = None
         if self._signals is not None:  # the process is ours
             self._reactor.callWhenRunning(self._signals.take)
             calm_collector()
-        banner = self._banner(key, await has_buckets(self.parts.service, root.identity))
+        banner = self._banner(key, await has_buckets(self.parts.service, root))
         self.log.debug("Serving S3 on {urls}", urls=" ".join(banner.urls))
         say(banner.text(is_terminal()))
 
-    def _root_key(self) -> RootKey:
+    def _root_key(self) -> RootKey | None:
         config = self.parts.config
         if config.access_key:
             return RootKey(config.access_key, config.secret_key)
+        if self.parts.shared:
+            return None
         Path(config.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
         return root_key(config.data_dir)
 
-    def _banner(self, key: RootKey, has_any: bool) -> Banner:
+    def _banner(self, key: RootKey | None, has_any: bool) -> Banner:
         parts = self.parts
+        place = parts.place or str(parts.config.data_dir)
         urls = tuple(listener.url() for listener in parts.listeners)
-        return Banner(parts.config, key, urls, None if parts.admin is None else parts.admin.url(), has_any)
+        return Banner(parts.config, key, urls, None if parts.admin is None else parts.admin.url(), has_any, place)
 
     # -- when it does not work
 

@@ -194,7 +194,8 @@ class IBackend(Interface):
     def open(options: Mapping[str, Any], reactor: Any) -> Any:
         """Make, but do not start, an OpenedStore, or a provider of IS3Service.
 
-        `options` holds the backend's own options and `data_dir`, `durability` ("full" or "relaxed"), `reserve` (bytes).
+        `options` holds the backend's own options as text, and `data_dir`, `durability` ("full" or "relaxed"), `reserve`
+        (bytes), `environ` (the environment, for variables that are not ours alone).
 
         Raises:
             StoreRefused: the options make no sense.

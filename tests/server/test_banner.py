@@ -23,6 +23,7 @@ class BannerTests(SynchronousTestCase):
             "urls": ("http://127.0.0.1:9000",),
             "admin_url": "http://127.0.0.1:9001",
             "has_buckets": True,
+            "place": "my data",
         }
         return Banner(**{**values, **changes}).text(terminal)
 
@@ -54,6 +55,12 @@ class BannerTests(SynchronousTestCase):
         text = self.text(key=RootKey("MYKEY", "s3cret"))
         self.assertIn("MYKEY (from POST3_ACCESS_KEY)", text)
         self.assertIn("AWS_SECRET_ACCESS_KEY=$POST3_SECRET_KEY", text)
+
+    def test_no_root_key(self) -> None:
+        """Without a root key, the banner says where the users are, and leaves their keys to be filled in."""
+        text = self.text(key=None, config=read_config({"identities": "users.toml"}, {}))
+        self.assertIn("none; the users are those of users.toml", text)
+        self.assertIn("AWS_ACCESS_KEY_ID=…", text)
 
     def test_hints(self) -> None:
         """No bucket and no durability are said; admin pages that are off are not."""
