@@ -49,6 +49,8 @@ class Dsn:
         Raises:
             StoreRefused: it is neither, or hosts and ports do not fit each other.
         """
+        if _misplaces_secret(text):
+            raise StoreRefused(_EXPECTED)
         try:
             read = conninfo_to_dict(text)
         except Error:
@@ -73,6 +75,8 @@ class Dsn:
         count = max(len(hosts), len(addresses), 1)
         if (hosts and addresses and len(hosts) != len(addresses)) or len(ports) not in {0, 1, count}:
             raise StoreRefused("the DSN of the database names as many ports as hosts, or one, or none")
+        if not all(port.isdecimal() for port in ports if port):
+            raise StoreRefused("the DSN of the database has a port that is no number")
         rest = {name: value for name, value in self.parameters.items() if name not in {"host", "hostaddr", "port"}}
         lists = {"host": hosts, "hostaddr": addresses, "port": ports * count if len(ports) == 1 else ports}
         found: list[Mapping[str, str]] = [
@@ -100,6 +104,16 @@ class Dsn:
         """The values of a parameter that may be several."""
         text = self.parameters.get(name, "")
         return text.split(",") if text else []
+
+
+def _misplaces_secret(text: str) -> bool:
+    """Whether a URL has an @ where none can be: its password has a / or @ that is not written %XX, and libpq would take
+    a piece of it for a host or a name, which are shown."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres"}:
+        return False
+    authority, _, path = rest.partition("?")[0].partition("/")
+    return authority.count("@") > 1 or "@" in path
 
 
 def conninfo(parameters: Mapping[str, str]) -> str:
