@@ -117,4 +117,4 @@ class SecretTests(SynchronousTestCase):
                 Dsn.parse(text)
             self.assertNotIn("hush", str(caught.exception))
             self.assertIsNone(caught.exception.__cause__)
-            self.assertTrue(caught.exception.__suppress_context__)
+            self.assertTrue(caught.exception.__context__ is None or caught.exception.__suppress_context__)
