@@ -131,7 +131,7 @@ class Notices:
     # -- for the index -------------------------------------------------------------------------------------------------
 
     def announcement(self, buckets: Collection[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:
-        """The statement, with its parameters, that ends a transaction which changed these buckets; its rows are nothing."""
+        """The statement, with its parameters, that ends a transaction which changed these buckets."""
         if self._channel is None:
             return _COUNT, ()
         names = json.dumps(sorted(buckets), separators=(",", ":"))

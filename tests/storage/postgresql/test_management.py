@@ -6,12 +6,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.testing.postgresql import new_database, shared_cluster
+from tests.storage.postgresql.nodes import connected, until
 
 
 class AskingTests(TestCase):
@@ -21,13 +20,8 @@ class AskingTests(TestCase):
 
     async def connected(self) -> Management:
         """A connection to an empty database."""
-        from twisted.internet import reactor
-
         self.dsn = new_database(self)
-        management = Management(reactor, Dsn.parse(self.dsn))
-        await management.start()
-        self.addCleanup(lambda: Deferred.fromCoroutine(management.stop()))
-        return management
+        return await connected(self, self.dsn)
 
     async def failure(self, asked: Awaitable[object]) -> ManagementFailed:
         """How a question ends that must fail."""
@@ -90,14 +84,6 @@ class AskingTests(TestCase):
         shared_cluster().terminate_backends(self.dsn)
         await recovered
         await management.execute("NOTIFY news, 'again'")
-        while not heard:
-            await tick()
+        await until(lambda: bool(heard))
         self.assertEqual(heard, ["again"])
         self.assertEqual(management.reconnections, 1)
-
-
-async def tick() -> None:
-    """A moment for the reactor."""
-    from twisted.internet import reactor
-
-    await deferLater(reactor, 0.005)

@@ -1,0 +1,81 @@
+"""Which node does what is to be done once."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from post3tw.storage.postgresql.leadership import Leadership
+from post3tw.storage.postgresql.migrations import Migration
+from post3tw.testing.postgresql import new_database
+from tests.storage.postgresql.nodes import connected, until
+
+
+class LeadershipTests(TestCase):
+    """Two nodes on one database, with a lease of 1.3 seconds (of which the last is left unused)."""
+
+    timeout = 30
+
+    async def node(self, name: str) -> Leadership:
+        """A node that asks for the lease."""
+        from twisted.internet import reactor
+
+        node = Leadership(await connected(self, self.dsn), reactor, name, lease=1.3, interval=0.1)
+        self.addCleanup(lambda: Deferred.fromCoroutine(node.stop()))
+        await node.start()
+        return node
+
+    async def two_nodes(self) -> tuple[Leadership, Leadership]:
+        """Two nodes, the first of which asked first."""
+        from twisted.internet import reactor
+
+        self.dsn = new_database(self)
+        await Migration(await connected(self, self.dsn), reactor, "aa" * 16).run()
+        return await self.node("one"), await self.node("two")
+
+    async def test_one_leads(self) -> None:
+        """Who asks first leads, and goes on leading."""
+        one, two = await self.two_nodes()
+        self.assertEqual((one.leads, two.leads), (True, False))
+        renewed = one._until
+        await until(lambda: one._until > renewed + 0.5)
+        self.assertEqual((one.leads, two.leads), (True, False))
+
+    async def test_node_stops(self) -> None:
+        """A node that stops gives the lease back, and the other leads at its next request."""
+        one, two = await self.two_nodes()
+        begun = two.seconds()
+        await one.stop()
+        self.assertFalse(one.leads)
+        await until(lambda: two.leads)
+        self.assertLess(two.seconds() - begun, 1)
+
+    async def test_node_dies(self) -> None:
+        """When a node is gone, the other leads after the end of its lease, and never at the same time."""
+        one, two = await self.two_nodes()
+        await one.management.stop()  # as the database sees a node that died
+        both = False
+
+        def moved() -> bool:
+            nonlocal both
+            both = both or (one.leads and two.leads)
+            return two.leads
+
+        await until(moved)
+        self.assertFalse(both)
+        self.assertFalse(one.leads)
+
+    async def test_database_away(self) -> None:
+        """A leader that cannot renew its lease stops leading before another may begin."""
+        one, _ = await self.two_nodes()
+        until_then = one._until
+        await one.management.stop()
+        await until(lambda: not one.leads)
+        self.assertLess(one.seconds() - until_then, 0.5)
+
+    async def test_same_name(self) -> None:
+        """A lease belongs to a node's name: the same node, started again, has it at once."""
+        one, _ = await self.two_nodes()
+        await one.management.stop()
+        again = await self.node("one")
+        self.assertTrue(again.leads)
