@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from post3tw.model.checksum import Checksum
 from post3tw.model.identity import Owner
+from post3tw.model.object_lock import NO_LOCK, Retention
 
 NULL_VERSION = "null"
 """The version id of what was written while versioning was never enabled, or suspended."""
@@ -50,15 +51,6 @@ class Placement:
 
 
 @frozen
-class Retention:
-    """Object lock of one version. `until` is milliseconds since the epoch."""
-
-    mode: str | None = None
-    until: int | None = None
-    legal_hold: bool = False
-
-
-@frozen
 class Description:
     """What a client says about an object when it writes it, kept as it is: PUT, copy and multipart all carry one.
 
@@ -71,7 +63,7 @@ class Description:
     tags: Mapping[str, str] = field(factory=dict)
     storage_class: str = "STANDARD"
     acl: str | None = None
-    retention: Retention = Retention()
+    retention: Retention = NO_LOCK
 
 
 @frozen

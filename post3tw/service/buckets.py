@@ -6,7 +6,7 @@ from attrs import frozen
 
 from post3tw.api import types
 from post3tw.api.enums import BUCKET_LOCATION_CONSTRAINT
-from post3tw.model.bucket import Bucket
+from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.errors import (
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraint,
@@ -40,8 +40,8 @@ class Buckets:
 
     @operation(
         "s3:CreateBucket",
-        honours=("create_bucket_configuration",),
-        accepts={"acl": BUCKET_ACLS, "object_lock_enabled_for_bucket": ("False",)},
+        honours=("create_bucket_configuration", "object_lock_enabled_for_bucket"),
+        accepts={"acl": BUCKET_ACLS},
     )
     async def create_bucket(self, caller: Caller, input: types.CreateBucketInput) -> types.CreateBucketOutput:
         """Create a bucket of the caller's.
@@ -49,13 +49,13 @@ class Buckets:
         Raises:
             InvalidBucketName, InvalidLocationConstraint, IllegalLocationConstraint.
             BucketAlreadyExists: somebody else's.
-            BucketAlreadyOwnedByYou: the caller's; in us-east-1 that is a success.
+            BucketAlreadyOwnedByYou: the caller's; in us-east-1 that is a success, unless object lock is asked for.
         """
         identity = admitted_identity(caller)
         tenant, name = split_tenant(caller, input.bucket or "")
         check_bucket_name(name)
         _check_location(input.create_bucket_configuration, self.store.region)
-        ids = self.store.ids
+        ids, lock = self.store.ids, bool(input.object_lock_enabled_for_bucket)
         bucket = Bucket(
             id=ids.bucket_id(),
             tenant=tenant,
@@ -64,12 +64,14 @@ class Buckets:
             owner_name=identity.display_name,
             created=ids.now(),
             region=self.store.region,
+            versioning=Versioning.ENABLED if lock else Versioning.NEVER,
+            object_lock=lock,
         )
         self.store.admit_write()
         try:
             await self.store.index.run(lambda tx: rows.create_bucket(tx, bucket))
         except BucketAlreadyOwnedByYou:
-            if self.store.region != OLD_REGION:
+            if self.store.region != OLD_REGION or lock:  # the one that is there may have no lock
                 raise
         return types.CreateBucketOutput(location=f"/{name}")
 
@@ -94,7 +96,9 @@ class Buckets:
             BucketNotEmpty: objects, versions or delete markers are left.
         """
         bucket, now = admitted_bucket(caller), self.store.ids.now()
-        await self.store.index.run(lambda tx: rows.delete_bucket(tx, bucket.id, now), [Lock(bucket.id, exclusive=True)])
+        await self.store.change(
+            caller, lambda tx: rows.delete_bucket(tx, bucket.id, now), [Lock(bucket.id, exclusive=True)]
+        )
         return types.DeleteBucketOutput()
 
     @operation("s3:ListAllMyBuckets", honours=("max_buckets", "continuation_token", "prefix", "bucket_region"))

@@ -33,6 +33,7 @@ from post3tw.service.operation import operation
 from post3tw.service.owners import owner_for
 from post3tw.service.rehashing import digest_of
 from post3tw.service.representations import Selection, body_of
+from post3tw.service.retention import retention_of
 from post3tw.service.store import Store
 from post3tw.service.tags import tags_of_header
 from post3tw.storage.index.transactions.objects import copy_version, rename
@@ -167,11 +168,12 @@ class Copying:
         original = source.version
         _refuse_oversize(original)
         _refuse_no_change(input, source, bucket, key)
-        description = _description(input, original)
+        description = _description(input, original, store.ids.now())
         store.admit_write()
         checksum = await self._checksum(original, input.checksum_algorithm)
         now = store.ids.now()
-        version: Version = await store.index.run(
+        version: Version = await store.change(
+            caller,
             partial(
                 copy_version,
                 source_bucket_id=source.bucket.id,
@@ -228,7 +230,8 @@ class Copying:
         named = (input.rename_source or "").removeprefix("/")
         source = key_bytes(decode_path(named.encode("utf-8", "surrogateescape")))
         target = key_bytes(input.key)
-        await self.store.index.run(
+        await self.store.change(
+            caller,
             partial(
                 rename,
                 bucket_id=bucket.id,
@@ -269,8 +272,9 @@ def _refuse_no_change(input: types.CopyObjectInput, source: Source, bucket: Buck
         )
 
 
-def _description(input: types.CopyObjectInput, original: Version) -> Description:
-    """What the copy says of itself. The storage class is never copied: it is STANDARD unless the request names one."""
+def _description(input: types.CopyObjectInput, original: Version, now: int) -> Description:
+    """What the copy says of itself. A lock is never copied, nor is the storage class, which is STANDARD unless the
+    request names one."""
     copied = original.description
     replaces = _replaces(input.metadata_directive, "metadata")
     replaces_tags = _replaces(input.tagging_directive, "tagging")
@@ -279,6 +283,7 @@ def _description(input: types.CopyObjectInput, original: Version) -> Description
         metadata=metadata_of(input.metadata) if replaces else copied.metadata,
         tags=tags_of_header(input.tagging or "") if replaces_tags else copied.tags,
         storage_class=storage_class_of(input.storage_class),
+        retention=retention_of(input, now),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a client says about an object when it writes it: standard headers, user metadata, tags, storage class.
+"""What a client says about an object when it writes it: standard headers, user metadata, tags, storage class, lock.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 """
@@ -11,6 +11,7 @@ from typing import Protocol
 from post3tw.api.enums import STORAGE_CLASS
 from post3tw.model.errors import InvalidStorageClass, MetadataTooLarge
 from post3tw.model.version import Description
+from post3tw.service.retention import LOCK_MEMBERS, Locks, retention_of
 from post3tw.service.tags import tags_of_header
 
 MEMBER_OF_HEADER = {
@@ -23,7 +24,7 @@ MEMBER_OF_HEADER = {
 }
 """Standard headers of a Description, and the members of inputs and outputs that carry them."""
 
-DESCRIPTION_MEMBERS = (*MEMBER_OF_HEADER.values(), "metadata", "storage_class", "tagging")
+DESCRIPTION_MEMBERS = (*MEMBER_OF_HEADER.values(), "metadata", "storage_class", "tagging", *LOCK_MEMBERS)
 """The members of an input that make a Description, for `honours`."""
 
 STANDARD = "STANDARD"
@@ -31,7 +32,7 @@ MAX_METADATA = 2048
 """Bytes of UTF-8 that names and values of user metadata may have together."""
 
 
-class Describes(Protocol):
+class Describes(Locks, Protocol):
     """Inputs that describe an object: PutObject, CopyObject, CreateMultipartUpload."""
 
     cache_control: str | None
@@ -45,8 +46,8 @@ class Describes(Protocol):
     tagging: str | None
 
 
-def description_of(input: Describes) -> Description:
-    """The description that an input carries.
+def description_of(input: Describes, now: int) -> Description:
+    """The description that an input carries. `now` is milliseconds since the epoch.
 
     Raises:
         MetadataTooLarge, InvalidStorageClass, InvalidTag, InvalidArgument.
@@ -56,6 +57,7 @@ def description_of(input: Describes) -> Description:
         metadata=metadata_of(input.metadata),
         tags=tags_of_header(input.tagging) if input.tagging else {},
         storage_class=storage_class_of(input.storage_class),
+        retention=retention_of(input, now),
     )
 
 

@@ -16,11 +16,13 @@ from post3tw.service.copying import Copying
 from post3tw.service.interfaces import IS3Service, Method
 from post3tw.service.listing import Listing
 from post3tw.service.multipart import Multipart
+from post3tw.service.object_lock import BucketLock, ObjectLock
 from post3tw.service.object_tagging import ObjectTagging
 from post3tw.service.objects import Objects
 from post3tw.service.operation import operations_of
 from post3tw.service.part_copy import PartCopying
 from post3tw.service.store import Store
+from post3tw.service.unconfigured import Unconfigured, UnconfiguredById
 from post3tw.service.upload_listing import UploadListing
 from post3tw.service.version_listing import VersionListing
 from post3tw.service.versioning import BucketVersioning
@@ -29,16 +31,20 @@ NOUNS = (
     Buckets,
     BucketTagging,
     BucketVersioning,
+    BucketLock,
     Acls,
     Objects,
     ObjectAttributes,
     ObjectTagging,
+    ObjectLock,
     Copying,
     Listing,
     VersionListing,
     Multipart,
     PartCopying,
     UploadListing,
+    Unconfigured,
+    UnconfiguredById,
 )
 """The classes whose methods are operations; a new noun is a line here."""
 

@@ -107,20 +107,20 @@ class Multipart:
         """
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         algorithm, checksum_type = chosen_checksum(input.checksum_algorithm, input.checksum_type)
-        owner = owner_for(caller, bucket)
+        owner, now = owner_for(caller, bucket), self.store.ids.now()
         upload = Upload(
             id=self.store.ids.object_id(),
             bucket_id=bucket.id,
             key=key,
-            created=self.store.ids.now(),
+            created=now,
             owner=owner,
             initiator=owner,
-            description=description_of(input),
+            description=description_of(input, now),
             checksum_algorithm=algorithm,
             checksum_type=checksum_type,
         )
         self.store.admit_write()
-        await self.store.index.run(partial(rows.create_upload, upload=upload), (Lock(bucket.id),))
+        await self.store.change(caller, partial(rows.create_upload, upload=upload), (Lock(bucket.id),))
         return types.CreateMultipartUploadOutput(
             bucket=bucket.name,
             key=input.key,
@@ -171,7 +171,8 @@ class Multipart:
         upload_id, conditions = upload_id_bytes(input.upload_id), write_conditions(input)
         completion = requested_completion(input)
         self.store.admit_write()
-        version = await self.store.index.run(
+        version = await self.store.change(
+            caller,
             partial(
                 rows.complete_upload,
                 bucket_id=bucket.id,
@@ -204,7 +205,8 @@ class Multipart:
             NoSuchUpload: not in progress; also after Complete, whose object this does not touch.
         """
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
-        await self.store.index.run(
+        await self.store.change(
+            caller,
             partial(
                 rows.abort_upload,
                 bucket_id=bucket.id,

@@ -57,6 +57,11 @@ class Announcement:
     expected: bytes | None = None
     trailer: str | None = None
 
+    @property
+    def binding(self) -> bool:
+        """Whether the client said what the checksum is to be."""
+        return self.expected is not None or self.trailer is not None
+
     def verify(self, digests: Mapping[ChecksumAlgorithm, bytes], trailers: Mapping[str, str]) -> None:
         """Refuse a body that is not what the client announced.
 

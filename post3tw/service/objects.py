@@ -9,8 +9,9 @@ from attrs import frozen
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.conditions import WriteConditions
-from post3tw.model.errors import DomainError
+from post3tw.model.errors import DomainError, InvalidRequest
 from post3tw.model.identity import Caller
+from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Part, Version, new_object
 from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket
@@ -54,6 +55,10 @@ _READ = (
 _PUT = ("content_length", "content_md5", "if_match", "if_none_match", *DESCRIPTION_MEMBERS, *CHECKSUM_MEMBERS)
 _DELETE = ("version_id", "if_match", "if_match_size", "if_match_last_modified_time", "bypass_governance_retention")
 
+_LOCKED_UNCHECKED = (
+    "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
+)
+
 
 @frozen
 class Objects:
@@ -69,12 +74,15 @@ class Objects:
 
         Raises:
             PreconditionFailed, NoSuchKey (If-Match), BadDigest, InvalidDigest, EntityTooLarge, MetadataTooLarge, …
+            InvalidRequest: a lock for an object without a digest of it, or in a bucket without object lock.
         """
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         conditions = write_conditions(input)
-        description = description_of(input)
+        description = description_of(input, self.store.ids.now())
         announcement = announced(input, body.trailer_names)
         content_md5 = parse_content_md5(input.content_md5)
+        if description.retention is not NO_LOCK and content_md5 is None and not announcement.binding:
+            raise InvalidRequest(_LOCKED_UNCHECKED)
         store = self.store
         if conditions.any:
             await self._check_early(bucket, key, conditions)
@@ -82,7 +90,8 @@ class Objects:
         stored = await ingest(store, body, (announcement.algorithm,), max_size=MAX_PUT, verify=verify)
         checksum = full_checksum(announcement.algorithm, stored.digests[announcement.algorithm])
         now = store.ids.now()
-        version = await store.index.run(
+        version = await store.change(
+            caller,
             partial(
                 put_version,
                 bucket_id=bucket.id,
@@ -155,7 +164,8 @@ class Objects:
         """
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         ids = self.store.ids
-        deletion: Deletion = await self.store.index.run(
+        deletion: Deletion = await self.store.change(
+            caller,
             partial(
                 delete_version,
                 bucket_id=bucket.id,
@@ -230,7 +240,7 @@ class Objects:
 
         keys = {target.key for target in targets if isinstance(target, Target)}
         locks = [Lock(bucket.id), *(Lock(bucket.id, key) for key in keys)]
-        return await self.store.index.run(delete_all, locks)
+        return await self.store.change(caller, delete_all, locks)
 
 
 def _target_or_error(entry: types.ObjectIdentifier, new_id: bytes) -> Target | DomainError:

@@ -37,6 +37,7 @@ class BucketVersioning:
         Raises:
             MalformedXML: no status, or one that S3 does not know.
             NotImplementedHere: MFA delete.
+            InvalidBucketState: the bucket has object lock, and versioning was to be suspended.
         """
         configuration = input.versioning_configuration
         if configuration is None or configuration.status not in ("Enabled", "Suspended"):
@@ -44,7 +45,7 @@ class BucketVersioning:
         if configuration.mfa_delete == "Enabled":
             raise NotImplementedHere("MFA delete is not supported.", operation="PutBucketVersioning")
         bucket, status = admitted_bucket(caller), Versioning(configuration.status)
-        await self.store.index.run(
-            lambda tx: rows.set_versioning(tx, bucket.id, status), [Lock(bucket.id, exclusive=True)]
+        await self.store.change(
+            caller, lambda tx: rows.set_versioning(tx, bucket.id, status), [Lock(bucket.id, exclusive=True)]
         )
         return types.PutBucketVersioningOutput()

@@ -111,11 +111,8 @@ class CreateTests(BucketCase):
         self.assertEqual(await self.names(), ["photos"])
 
     async def test_what_is_not_honoured(self) -> None:
-        """ACLs and object lock are refused, the defaults of both are not."""
+        """ACLs are refused, the default is not."""
         await self.fails(NotImplementedHere, ADA, types.CreateBucketInput(bucket="photos", acl="public-read"))
-        await self.fails(
-            NotImplementedHere, ADA, types.CreateBucketInput(bucket="photos", object_lock_enabled_for_bucket=True)
-        )
         input = types.CreateBucketInput(bucket="photos", acl="private", object_lock_enabled_for_bucket=False)
         await self.call(ADA, input)
 

@@ -21,7 +21,8 @@ from typing import Any
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm, ChecksumType
 from post3tw.model.identity import Owner
-from post3tw.model.version import Description, Part, Placement, Retention, Upload, Version
+from post3tw.model.object_lock import NO_LOCK, Retention
+from post3tw.model.version import Description, Part, Placement, Upload, Version
 
 Row = Sequence[Any]
 """A row as a transaction gets it."""
@@ -29,7 +30,6 @@ Row = Sequence[Any]
 # -- small columns ----------------------------------------------------------------------------------------------------
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
-_NO_RETENTION = Retention()
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -65,6 +65,16 @@ _TYPES = {kind.value: kind for kind in ChecksumType}
 _owner = lru_cache(maxsize=1024)(Owner)
 
 
+def legal_hold_to_column(held: bool | None) -> int:
+    """A legal hold as a column keeps it: 0 when nobody ever said, 1 held, 2 let go."""
+    return 0 if held is None else 1 if held else 2
+
+
+def _legal_hold(column: int) -> bool | None:
+    """The legal hold of such a column; what is none of its values is held."""
+    return None if column == 0 else column != 2
+
+
 def _description(
     headers: str | None,
     metadata: str | None,
@@ -75,10 +85,10 @@ def _description(
     retain_until: int | None,
     legal_hold: int,
 ) -> Description:
-    if retention_mode is None and not legal_hold:
-        retention = _NO_RETENTION
+    if retention_mode is None and retain_until is None and legal_hold == 0:
+        retention = NO_LOCK
     else:
-        retention = Retention(retention_mode, retain_until, bool(legal_hold))
+        retention = Retention(retention_mode, retain_until, _legal_hold(legal_hold))
     return Description(
         mapping_from_text(headers), mapping_from_text(metadata), mapping_from_text(tags), storage_class, acl, retention
     )
@@ -221,7 +231,7 @@ def _description_values(description: Description) -> tuple[object, ...]:
         description.acl,
         retention.mode,
         retention.until,
-        int(retention.legal_hold),
+        legal_hold_to_column(retention.legal_hold),
     )
 
 

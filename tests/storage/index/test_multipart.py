@@ -9,7 +9,8 @@ from post3tw.model.bucket import Bucket
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import NoSuchBucket, NoSuchUpload
 from post3tw.model.identity import Owner
-from post3tw.model.version import Description, Part, Placement, Retention, Upload, Version
+from post3tw.model.object_lock import Retention
+from post3tw.model.version import Description, Part, Placement, Upload, Version
 from post3tw.storage.index.sqlite.snapshot import ReadTransaction
 from post3tw.storage.index.transactions import blobs, multipart, parts
 from post3tw.storage.index.transactions.buckets import create_bucket
@@ -36,7 +37,7 @@ class UploadCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.index = MemoryIndex()
         self.tx: ReadTransaction = self.index.tx
-        now(create_bucket(self.tx, Bucket(1, "", "bucket", "ada", "Ada", 0, "us-east-1")))
+        now(create_bucket(self.tx, Bucket(1, "", "bucket", "ada", "Ada", 0, "us-east-1", object_lock=True)))
         now(multipart.create_upload(self.tx, UPLOAD))
 
     def put(self, number: int, *, blob: bool = False, size: int = 10) -> Part:

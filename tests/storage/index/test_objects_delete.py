@@ -1,20 +1,14 @@
-"""Transactions on objects: deleting, and what object lock keeps from being deleted."""
+"""Transactions on objects: deleting."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from post3tw.model.conditions import ReadConditions
-from post3tw.model.errors import (
-    AccessDenied,
-)
-from post3tw.model.version import Description, Part, Placement, Retention, Version, version_token
+from post3tw.model.version import Part, Placement, version_token
 from post3tw.storage.index.transactions.blobs import place
 from post3tw.storage.index.transactions.objects import (
     Deletion,
     put_version,
-    rename,
 )
 from post3tw.storage.index.transactions.parts import insert_part
 from tests.storage.index.object_case import ADA, ANY, ENABLED, NOW, SUSPENDED, ObjectsCase
@@ -139,62 +133,3 @@ class DeleteTests(ObjectsCase):
         self.assertEqual(await self.rows("SELECT 1 FROM parts"), [])
         self.assertEqual(await self.rows("SELECT id FROM blobs WHERE lease_until = ?", NOW), [(blob,)])
         await self.check_invariants()
-
-
-class LockTests(ObjectsCase):
-    """Object lock is enforced where rows are removed."""
-
-    async def put_locked(self, retention: Retention, key: bytes = b"key") -> Version:
-        """An object under lock."""
-        return await self.put(key, b"locked", description=Description(retention=retention))
-
-    async def test_null_version_cannot_be_replaced_or_removed(self) -> None:
-        """Neither a put, a delete, a delete by id, nor a rename gets rid of a locked version."""
-        await self.put_locked(Retention(legal_hold=True))
-        await self.put(b"other", b"other")
-        for attempt in (
-            partial(self.put, b"key", b"new"),
-            partial(self.delete, b"key"),
-            partial(self.delete, b"key", "null"),
-            partial(self.rename, b"key", b"elsewhere"),
-            partial(self.rename, b"other", b"key"),
-        ):
-            await self.refuses(AccessDenied, attempt)
-        self.assertEqual(await self.content(b"key"), b"locked")
-        await self.switch(SUSPENDED)
-        await self.refuses(AccessDenied, self.put, b"key", b"new")
-        await self.refuses(AccessDenied, self.delete, b"key")
-        self.assertEqual(await self.content(b"key"), b"locked")
-        await self.check_invariants()
-
-    async def rename(self, source: bytes, target: bytes) -> None:
-        """Rename without conditions."""
-        await self.run_tx(
-            rename, self.bucket.id, source, target, ReadConditions(), ANY, change_ids=(b"1" * 16, b"2" * 16), now=NOW
-        )
-
-    async def test_with_versioning_the_key_may_be_written(self) -> None:
-        """A locked version does not keep others from being put or deleted above it."""
-        await self.switch(ENABLED)
-        locked = await self.put_locked(Retention("COMPLIANCE", NOW + 1))
-        await self.put(b"key", b"new")
-        await self.delete(b"key")
-        await self.refuses(AccessDenied, self.delete, b"key", locked.version_id)
-        await self.refuses(AccessDenied, self.delete, b"key", locked.version_id, bypass_governance=True)
-        self.assertEqual(await self.content(b"key", locked.version_id), b"locked")
-
-    async def test_governance_can_be_bypassed(self) -> None:
-        """Retention in governance mode gives way to who may bypass it, a legal hold does not."""
-        await self.switch(ENABLED)
-        governed = await self.put_locked(Retention("GOVERNANCE", NOW + 1))
-        held = await self.put_locked(Retention("GOVERNANCE", NOW + 1, legal_hold=True))
-        await self.refuses(AccessDenied, self.delete, b"key", governed.version_id)
-        await self.delete(b"key", governed.version_id, bypass_governance=True)
-        await self.refuses(AccessDenied, self.delete, b"key", held.version_id, bypass_governance=True)
-
-    async def test_retention_ends(self) -> None:
-        """When the time is over the version can go."""
-        await self.switch(ENABLED)
-        locked = await self.put_locked(Retention("COMPLIANCE", NOW))
-        await self.delete(b"key", locked.version_id)
-        self.assertIsNone(await self.find(b"key"))

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm, ChecksumType
 from post3tw.model.identity import Owner
-from post3tw.model.version import Description, Part, Placement, Retention, Upload, Version
+from post3tw.model.object_lock import Retention
+from post3tw.model.version import Description, Part, Placement, Upload, Version
 from post3tw.storage.index import rows
 from post3tw.storage.index.sqlite.migrations import schema_scripts
 

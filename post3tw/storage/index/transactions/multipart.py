@@ -24,6 +24,7 @@ from post3tw.storage.index.rows import (
 )
 from post3tw.storage.index.transactions.blobs import place, share
 from post3tw.storage.index.transactions.buckets import require_bucket
+from post3tw.storage.index.transactions.object_lock import require_lockable
 from post3tw.storage.index.transactions.objects import put_version
 from post3tw.storage.index.transactions.parts import (
     delete_part,
@@ -41,8 +42,9 @@ async def create_upload(tx: ITransaction, upload: Upload) -> None:
 
     Raises:
         NoSuchBucket: the bucket is gone.
+        InvalidRequest: the object is to be locked, and the bucket has no object lock.
     """
-    await require_bucket(tx, upload.bucket_id)
+    require_lockable(await require_bucket(tx, upload.bucket_id), upload.description.retention)
     await tx.run(INSERT_UPLOAD, *upload_values(upload))
 
 

@@ -23,18 +23,19 @@ from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import NotImplementedHere
 from post3tw.model.identity import Owner
+from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import NULL_VERSION, Version
 from post3tw.storage.index.rows import INSERT_VERSION, mapping_to_text, version_values
 from post3tw.storage.index.transactions.blobs import place, share
 from post3tw.storage.index.transactions.buckets import note_object_acl, require_bucket
 from post3tw.storage.index.transactions.changes import record_change
+from post3tw.storage.index.transactions.object_lock import require_unlocked, with_lock
 from post3tw.storage.index.transactions.parts import copy_parts
 from post3tw.storage.index.transactions.versions import (
     find_version,
     remove_version,
     require_object,
     require_still_there,
-    require_unlocked,
     set_current,
     told_of,
 )
@@ -72,8 +73,11 @@ async def put_version(
 
     Raises:
         NoSuchBucket, NoSuchKey, PreconditionFailed, AccessDenied (object lock), BlobGone.
+        What with_lock raises.
     """
     slot = await _open_slot(tx, bucket_id, key, conditions, now)
+    if slot.bucket.object_lock or version.description.retention is not NO_LOCK:
+        version = await with_lock(tx, slot.bucket, version, now)
     if version.placement is not None:
         await place(tx, version.id, version.placement, data)
     return await _fill(tx, slot, key, version, now, kind)
@@ -103,6 +107,7 @@ async def copy_version(
     """
     slot = await _open_slot(tx, bucket_id, key, conditions, now)
     await require_still_there(tx, source_bucket_id, source_key, source)
+    version = await with_lock(tx, slot.bucket, version, now)
     if source.part_count is not None:
         await copy_parts(tx, source.id, version.id, now)
     elif source.placement is not None:

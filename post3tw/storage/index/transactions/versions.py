@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion, OperationAborted
+from post3tw.model.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion, OperationAborted
 from post3tw.model.version import NULL_VERSION, Version, parse_version_token
 from post3tw.storage.index.rows import (
     FROM_VERSIONS,
@@ -134,16 +134,6 @@ async def remove_version(tx: ITransaction, bucket_id: int, key: bytes, version: 
         await release_parts(tx, version.id, now)
     else:
         await release(tx, version.id, version.placement, now)
-
-
-def require_unlocked(version: Version, now: int, *, bypass_governance: bool = False) -> None:
-    """Object lock: a version under legal hold or retention is neither removed nor replaced."""
-    retention = version.description.retention
-    retained = retention.until is not None and retention.until > now
-    if retained and bypass_governance and retention.mode == "GOVERNANCE":
-        retained = False
-    if retained or retention.legal_hold:
-        raise AccessDenied("Access Denied because object protected by object lock.")
 
 
 def told_of(version: Version) -> dict[str, object]:
