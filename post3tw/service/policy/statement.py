@@ -1,10 +1,21 @@
-"""A policy, understood: its statements, and whom and what each is about."""
+"""A policy, understood: its statements, and whom and what each is about.
+
+Everything that does not depend on the request is worked out when the policy is read: the actions of a statement are a
+set of names, and a policy knows for each action which statements can be about it. What is left for a request is who
+asks, for which resource, and the conditions of those few.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
+
+from post3tw.model.identity import Identity
+from post3tw.service.policy.conditions import Condition, all_hold
+from post3tw.service.policy.variables import Pattern, Values
+from post3tw.service.policy.wildcards import Wildcard
 
 
 class Effect(Enum):
@@ -14,13 +25,109 @@ class Effect(Enum):
     DENY = "Deny"
 
 
+def arn_of(identity: Identity) -> str:
+    """The ARN that policies name a user by; its account is the user's tenant."""
+    return f"arn:aws:iam::{identity.tenant}:user/{identity.user_id}"
+
+
+@frozen
+class Principals:
+    """Who a statement of a bucket policy is about.
+
+    Attributes:
+        everyone: everybody, anonymous callers included (`"*"`).
+        arns: single principals.
+        accounts: tenants all of whose users are meant (`arn:aws:iam::TENANT:root`, or the tenant's name alone).
+        users: canonical user ids.
+        others: names of services and federations; nobody who calls is one of them.
+        negated: NotPrincipal: everybody is meant but those who are named.
+    """
+
+    everyone: bool = False
+    arns: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    negated: bool = False
+
+    def include(self, identity: Identity | None) -> bool:
+        """Whether a caller is meant; None is the anonymous one."""
+        return self._name(identity) is not self.negated
+
+    def _name(self, identity: Identity | None) -> bool:
+        if self.everyone or identity is None:
+            return self.everyone
+        return identity.tenant in self.accounts or identity.user_id in self.users or arn_of(identity) in self.arns
+
+
+ARN_PREFIX: Final = "arn:aws:s3:::"
+"""What resources are named by; after it stand the bucket, and `/key` for an object."""
+
+
+def resource_arn(bucket: str, key: str | None = None) -> str:
+    """The ARN of a bucket (its name without the tenant), or of a key in it."""
+    return f"{ARN_PREFIX}{bucket}" if key is None else f"{ARN_PREFIX}{bucket}/{key}"
+
+
+@frozen
+class Resource:
+    """One pattern of a statement's Resource; `account` is what it says about the bucket's tenant, None for nothing."""
+
+    pattern: Pattern
+    account: Wildcard | None = None
+
+    def covers(self, arn: str, tenant: str, values: Values) -> bool:
+        """Whether a bucket or object, by ARN and tenant, is meant."""
+        return (self.account is None or self.account.matches(tenant)) and self.pattern.matches(arn, values)
+
+
 @frozen
 class Statement:
-    """One statement. `number` counts from 1; `sid` is the author's name for it, or empty."""
+    """One statement.
+
+    Attributes:
+        number: its place in the policy, counted from 1.
+        sid: the author's name for it, or empty.
+        effect: whether it allows or denies.
+        actions: what may be asked for, all names spelt out, NotAction as the rest of them.
+        principals: who may ask; None in a policy that is attached to somebody.
+        resources: for what.
+        resources_negated: NotResource: everything is meant but those.
+        conditions: what must hold besides.
+    """
 
     number: int
     sid: str
     effect: Effect
+    actions: frozenset[str] = field(repr=False)
+    principals: Principals | None
+    resources: tuple[Resource, ...]
+    resources_negated: bool
+    conditions: tuple[Condition, ...]
+
+    def concerns(self, identity: Identity | None, arn: str, tenant: str, values: Values) -> bool:
+        """Whether the statement, which has the action, is about a request.
+
+        Args:
+            identity: who asks, None for an anonymous caller.
+            arn: for what (see resource_arn).
+            tenant: the tenant of the bucket.
+            values: the request's values of condition keys.
+
+        Raises:
+            Unread: that depends on what was not read.
+        """
+        if self.principals is not None and not self.principals.include(identity):
+            return False
+        if any(r.covers(arn, tenant, values) for r in self.resources) is self.resources_negated:
+            return False
+        return all_hold(self.conditions, values)
+
+    def __str__(self) -> str:
+        return f"statement {self.number} ({self.sid})" if self.sid else f"statement {self.number}"
+
+
+Candidates = tuple[tuple[Statement, ...], tuple[Statement, ...]]
 
 
 @frozen
@@ -30,3 +137,16 @@ class Policy:
     statements: tuple[Statement, ...]
     id: str = ""
     version: str = "2012-10-17"
+    _candidates: dict[str, Candidates] = field(factory=dict, init=False, repr=False, eq=False)
+
+    def about(self, action: str) -> Candidates:
+        """The statements that deny and those that allow something about an action, in their order."""
+        found = self._candidates.get(action)
+        if found is None:
+            having = [s for s in self.statements if action in s.actions]
+            found = (
+                tuple(s for s in having if s.effect is Effect.DENY),
+                tuple(s for s in having if s.effect is Effect.ALLOW),
+            )
+            self._candidates[action] = found
+        return found

@@ -1,0 +1,85 @@
+"""Patterns match what they say, and no pattern makes it slow."""
+
+from __future__ import annotations
+
+import unittest
+from time import process_time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from post3tw.service.policy.wildcards import wildcard, wildcard_of
+
+_ALPHABET = st.text("ab/é€", max_size=12)
+_PATTERN = st.text("ab/é€*?", max_size=10)
+
+
+def _reference(pattern: str, text: str) -> bool:
+    """The textbook's table: slow, and obviously right."""
+    reachable = [True] + [False] * len(text)
+    for symbol in pattern:
+        if symbol == "*":
+            for place in range(len(text)):
+                reachable[place + 1] = reachable[place + 1] or reachable[place]
+        else:
+            fits = [reachable[place] and symbol in ("?", text[place]) for place in range(len(text))]
+            reachable = [False, *fits]
+    return reachable[-1]
+
+
+class Matching(unittest.TestCase):
+    """What is matched."""
+
+    def test_stars_take_any_characters_and_question_marks_one(self) -> None:
+        for pattern, matching, others in (
+            ("", [""], ["a"]),
+            ("*", ["", "a", "a/b\n"], []),
+            ("?", ["a", "€", "\n"], ["", "ab"]),
+            ("logs/*", ["logs/", "logs/a/b"], ["logs", "xlogs/a"]),
+            ("*.jpg", [".jpg", "a.jpg"], ["a.jpgx", "a.JPG"]),
+            ("a*b*c", ["abc", "axbxbxc"], ["acb", "ab"]),
+            ("aba*aba", ["abaaba", "abaXaba"], ["aba", "ababa"]),
+            ("20??-*-?x", ["2026-11-ax", "2000---x"], ["2026-11-x", "200-1-ax"]),
+            ("*a?c*", ["abc", "aaac..", "..axc"], ["ac", "abbc"]),
+            ("[a-z]*.+", ["[a-z].+", "[a-z]..+"], ["b.+"]),
+        ):
+            for text in matching:
+                self.assertTrue(wildcard(pattern).matches(text), (pattern, text))
+            for text in others:
+                self.assertFalse(wildcard(pattern).matches(text), (pattern, text))
+
+    @given(_PATTERN, _ALPHABET)
+    def test_the_reference_agrees(self, pattern: str, text: str) -> None:
+        self.assertEqual(wildcard(pattern).matches(text), _reference(pattern, text))
+
+    @given(st.lists(_ALPHABET, min_size=2, max_size=4), st.sampled_from(["*", "?", "*?*", "b?"]))
+    def test_a_text_matches_the_pattern_that_it_was_made_from(self, pieces: list[str], between: str) -> None:
+        self.assertTrue(wildcard(between.join(pieces)).matches(between.replace("?", "a").join(pieces)))
+
+    def test_wild_characters_of_an_inserted_text_stand_for_themselves(self) -> None:
+        home = wildcard_of([("home/", True), ("*", False), ("/?", True)])
+
+        self.assertTrue(home.matches("home/*/a"))
+        self.assertFalse(home.matches("home/ada/a"))
+
+
+class Hostility(unittest.TestCase):
+    """Patterns and texts that would make another matcher backtrack."""
+
+    def test_no_pattern_takes_longer_than_pattern_and_text_are_long(self) -> None:
+        text = "a" * 8_000
+        for name, unit in (("stars", "a*"), ("steps", "*a?"), ("runs", "*" + "a" * 50 + "?a"), ("unmet", "a?b*")):
+            with self.subTest(name):
+                pattern = wildcard(unit * (20_000 // len(unit)) + "b")
+                began = process_time()
+                for _ in range(5):
+                    self.assertFalse(pattern.matches(text))
+                self.assertLess(process_time() - began, 0.5)
+
+    def test_a_long_text_with_many_almost_places_is_searched_quickly(self) -> None:
+        pattern = wildcard("*" + "a" * 1_000 + "?" + "a" * 1_000 + "b*")
+        began = process_time()
+
+        self.assertFalse(pattern.matches("a" * 16_000))
+
+        self.assertLess(process_time() - began, 0.2)
