@@ -107,7 +107,6 @@ class SecretTests(SynchronousTestCase):
             "postgresql://me:hush/hush@host/db",
             "postgresql://me:12/hush@host/db",
             "postgresql://me:hush@hush@host/db",
-            "postgresql://me:hush?hush@host/db",
             "postgresql://me:hush%zzhush@host/db",
             "host=a password=xx hush",
             "host=a hush=hush",
