@@ -44,8 +44,12 @@ class ITransaction(Interface):
     async def run(sql: str, *parameters: object) -> int:
         """Run a statement that returns no rows; the number of rows it changed."""
 
+    async def write(sql: str, *parameters: object) -> None:
+        """The same for those who do not ask for the number: an index may do it later, in order with the others, before
+        the next question is answered and before the commit. Over a network that saves a round trip."""
+
     async def many(sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement once for each tuple of parameters."""
+        """Run a statement once for each tuple of parameters, as `write`."""
 
 
 Transaction = Callable[[ITransaction], Awaitable[T]]

@@ -76,6 +76,12 @@ class WriteTransaction:
             await _PAUSE
         return self._execute(sql, parameters).rowcount
 
+    async def write(self, sql: str, *parameters: Any) -> None:
+        """Run a statement."""
+        if self._seconds() > self.deadline:
+            await _PAUSE
+        self._execute(sql, parameters)
+
     async def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement once for each tuple of parameters."""
         for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -44,6 +44,10 @@ class ReadTransaction:
         """SQLite refuses: the connection only reads."""
         return self._execute(sql, parameters).rowcount
 
+    async def write(self, sql: str, *parameters: Any) -> None:
+        """SQLite refuses: the connection only reads."""
+        self._execute(sql, parameters)
+
     async def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """SQLite refuses: the connection only reads."""
         for row in rows:

@@ -34,7 +34,7 @@ async def begin_blob(tx: ITransaction, blob_id: bytes, now: int, lease_until: in
 
     Its writer must `place` it, or renew the lease, before `lease_until` (milliseconds since the epoch).
     """
-    await tx.run("INSERT INTO blobs (id, created, lease_until) VALUES (?, ?, ?)", blob_id, now, lease_until)
+    await tx.write("INSERT INTO blobs (id, created, lease_until) VALUES (?, ?, ?)", blob_id, now, lease_until)
 
 
 async def renew_leases(tx: ITransaction, blob_ids: Sequence[bytes], lease_until: int) -> None:
@@ -70,13 +70,13 @@ async def place(tx: ITransaction, holder: bytes, placement: Placement, data: byt
         BlobGone: the blob's lease ran out and the sweeper condemned it; nothing was changed.
     """
     if placement.body is not None:
-        await tx.run(
+        await tx.write(
             "INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)", placement.body, placement.crcs, data or b""
         )
     elif placement.blob is not None:
         if not await tx.run(_PLACE_BLOB, placement.size, placement.crcs, placement.blob):
             raise BlobGone
-        await tx.run(_REFER, placement.blob, holder)
+        await tx.write(_REFER, placement.blob, holder)
 
 
 async def share(tx: ITransaction, placement: Placement, holder: bytes, body_id: bytes) -> Placement:
@@ -104,7 +104,7 @@ async def share(tx: ITransaction, placement: Placement, holder: bytes, body_id: 
     if placement.blob is not None:
         if not await tx.run(_REVIVE, placement.blob):
             raise BlobGone
-        await tx.run(_REFER, placement.blob, holder)
+        await tx.write(_REFER, placement.blob, holder)
     return placement
 
 
@@ -113,10 +113,10 @@ async def release(tx: ITransaction, holder: bytes, placement: Placement | None, 
     if placement is None:
         return
     if placement.body is not None:
-        await tx.run("DELETE FROM bodies WHERE id = ?", placement.body)
+        await tx.write("DELETE FROM bodies WHERE id = ?", placement.body)
     elif placement.blob is not None:
-        await tx.run("DELETE FROM blob_references WHERE blob = ? AND holder = ?", placement.blob, holder)
-        await tx.run(
+        await tx.write("DELETE FROM blob_references WHERE blob = ? AND holder = ?", placement.blob, holder)
+        await tx.write(
             "UPDATE blobs SET lease_until = ? WHERE id = ? AND condemned IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)",
             now,
@@ -142,19 +142,28 @@ async def load_body(tx: ITransaction, body_id: bytes) -> tuple[bytes, bytes]:
 async def condemn(tx: ITransaction, now: int, limit: int) -> int:
     """Condemn at most `limit` blobs that nobody refers to and whose lease has passed. Returns how many.
 
-    References are looked for again, whatever the lease says: a mistake elsewhere must not cost bytes.
+    References are looked for again, whatever the lease says: a mistake elsewhere must not cost bytes. And once more
+    afterwards: where transactions run at the same time, one that took a reference may have been committed while the
+    first statement waited for the blob's row. The second sees it, and none can come after, because the row is ours.
     """
-    return await tx.run(
-        "UPDATE blobs SET condemned = ?, lease_until = NULL WHERE id IN (SELECT o.id FROM blobs o"
-        " WHERE o.lease_until < ? AND o.condemned IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
-        " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.blob = o.id)"
-        " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.blob = o.id)"
-        " LIMIT ?)",
-        now,
-        now,
-        limit,
-    )
+    condemned = await tx.run(_CONDEMN, now, now, limit)
+    return condemned - await tx.run(_PARDON, now) if condemned else 0
+
+
+_CONDEMN = (
+    "UPDATE blobs SET condemned = ?, lease_until = NULL WHERE condemned IS NULL AND id IN (SELECT o.id FROM blobs o"
+    " WHERE o.lease_until < ? AND o.condemned IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = o.id)"
+    " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.blob = o.id)"
+    " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.blob = o.id)"
+    " LIMIT ?)"
+)
+_PARDON = (
+    "UPDATE blobs SET condemned = NULL WHERE condemned = ? AND ("
+    "EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)"
+    " OR EXISTS (SELECT 1 FROM versions v WHERE v.blob = blobs.id)"
+    " OR EXISTS (SELECT 1 FROM parts p WHERE p.blob = blobs.id))"
+)
 
 
 async def condemned_before(tx: ITransaction, time: int, limit: int) -> list[bytes]:

@@ -31,7 +31,7 @@ async def create_bucket(tx: ITransaction, bucket: Bucket) -> None:
     if existing is not None:
         taken = BucketAlreadyOwnedByYou if existing.owner_id == bucket.owner_id else BucketAlreadyExists
         raise taken(bucket_name=bucket.name)
-    await tx.run(INSERT_BUCKET, *bucket_values(bucket))
+    await tx.write(INSERT_BUCKET, *bucket_values(bucket))
 
 
 _FIND = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.tenant = ? AND k.name = ?"
@@ -80,10 +80,17 @@ class DecidedTransaction:
         generations: by bucket, the one that the decision rested on.
     """
 
-    __slots__ = ("all", "generations", "many", "memo", "one", "run")
+    __slots__ = ("all", "generations", "many", "memo", "one", "run", "write")
 
     def __init__(self, tx: ITransaction, generations: Mapping[int, int]) -> None:
-        self.one, self.all, self.run, self.many, self.memo = tx.one, tx.all, tx.run, tx.many, tx.memo
+        self.one, self.all, self.run, self.write, self.many, self.memo = (
+            tx.one,
+            tx.all,
+            tx.run,
+            tx.write,
+            tx.many,
+            tx.memo,
+        )
         self.generations = generations
 
 
@@ -97,7 +104,7 @@ async def note_object_acl(tx: ITransaction, bucket: Bucket, version: Version) ->
     """Let the bucket's row say that a version is not simply its owner's, when it is the first that is not."""
     if bucket.object_acls or (version.description.acl is None and version.owner.id == bucket.owner_id):
         return
-    await tx.run(
+    await tx.write(
         "UPDATE buckets SET object_acls = 1, generation = generation + 1 WHERE id = ? AND object_acls = 0", bucket.id
     )
 
@@ -116,9 +123,9 @@ async def delete_bucket(tx: ITransaction, bucket_id: int, now: int) -> None:
         raise BucketNotEmpty(bucket_name=bucket.name)
     for (upload_id,) in await tx.all("SELECT id FROM uploads WHERE bucket = ?", bucket_id):
         await release_parts(tx, upload_id, now)
-    await tx.run("DELETE FROM uploads WHERE bucket = ?", bucket_id)
-    await tx.run("DELETE FROM bucket_documents WHERE bucket = ?", bucket_id)
-    await tx.run("DELETE FROM buckets WHERE id = ?", bucket_id)
+    await tx.write("DELETE FROM uploads WHERE bucket = ?", bucket_id)
+    await tx.write("DELETE FROM bucket_documents WHERE bucket = ?", bucket_id)
+    await tx.write("DELETE FROM buckets WHERE id = ?", bucket_id)
 
 
 async def list_buckets(
@@ -170,6 +177,6 @@ async def set_versioning(tx: ITransaction, bucket_id: int, versioning: Versionin
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
             bucket_name=bucket.name,
         )
-    await tx.run(
+    await tx.write(
         "UPDATE buckets SET versioning = ?, generation = generation + 1 WHERE id = ?", versioning.value, bucket_id
     )

@@ -35,7 +35,7 @@ async def record_change(
     """
     if not bucket.subscribed:
         return
-    await tx.run(
+    await tx.write(
         "INSERT INTO outbox (id, bucket, key, seq, kind, created, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
         change_id,
         bucket.id,

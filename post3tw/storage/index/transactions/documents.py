@@ -38,7 +38,7 @@ async def put_document(tx: ITransaction, bucket_id: int, kind: str, body: bytes)
         BucketChanged: see require_bucket.
     """
     generation = await _next_generation(tx, bucket_id)
-    await tx.run(
+    await tx.write(
         "INSERT INTO bucket_documents (bucket, kind, body, generation) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (bucket, kind) DO UPDATE SET body = excluded.body, generation = excluded.generation",
         bucket_id,
@@ -60,7 +60,7 @@ async def delete_document(tx: ITransaction, bucket_id: int, kind: str) -> bool:
             raise NoSuchBucket
         return False
     await _next_generation(tx, bucket_id)
-    await tx.run("DELETE FROM bucket_documents WHERE bucket = ? AND kind = ?", bucket_id, kind)
+    await tx.write("DELETE FROM bucket_documents WHERE bucket = ? AND kind = ?", bucket_id, kind)
     return True
 
 
@@ -70,5 +70,5 @@ async def _next_generation(tx: ITransaction, bucket_id: int) -> int:
         raise NoSuchBucket
     refuse_other_state(tx, bucket_id, row[0])
     generation: int = row[0] + 1
-    await tx.run("UPDATE buckets SET generation = ? WHERE id = ?", generation, bucket_id)
+    await tx.write("UPDATE buckets SET generation = ? WHERE id = ?", generation, bucket_id)
     return generation

@@ -45,7 +45,7 @@ async def create_upload(tx: ITransaction, upload: Upload) -> None:
         InvalidRequest: the object is to be locked, and the bucket has no object lock.
     """
     require_lockable(await require_bucket(tx, upload.bucket_id), upload.description.retention)
-    await tx.run(INSERT_UPLOAD, *upload_values(upload))
+    await tx.write(INSERT_UPLOAD, *upload_values(upload))
 
 
 _FIND = f"SELECT {UPLOAD_COLUMNS} FROM uploads u WHERE u.id = ? AND u.bucket = ? AND u.key = ?"
@@ -219,7 +219,7 @@ async def abort_upload(tx: ITransaction, bucket_id: int, key: bytes, upload_id: 
 
 
 async def _delete_upload(tx: ITransaction, upload_id: bytes) -> None:
-    await tx.run("DELETE FROM uploads WHERE id = ?", upload_id)
+    await tx.write("DELETE FROM uploads WHERE id = ?", upload_id)
 
 
 async def stale_uploads(tx: ITransaction, before: int, limit: int) -> list[Upload]:

@@ -112,7 +112,7 @@ async def set_retention(
     retention = version.description.retention
     if not retention.may_become(mode, until, now, bypass_governance=bypass_governance):
         raise _protected()
-    await tx.run(
+    await tx.write(
         "UPDATE versions SET retention_mode = ?, retain_until = ? WHERE bucket = ? AND key = ? AND seq = ?",
         mode,
         until,
@@ -135,7 +135,7 @@ async def set_legal_hold(
     bucket = await require_bucket(tx, bucket_id)
     require_lockable(bucket)
     version = await require_object(tx, bucket_id, key, version_id)
-    await tx.run(
+    await tx.write(
         "UPDATE versions SET legal_hold = ? WHERE bucket = ? AND key = ? AND seq = ?",
         legal_hold_to_column(held),
         bucket_id,
@@ -176,7 +176,7 @@ async def set_lock_configuration(tx: ITransaction, bucket_id: int, default: Defa
     else:
         await put_document(tx, bucket_id, DEFAULT_RETENTION, json.dumps(asdict(default)).encode())
     if not bucket.object_lock:
-        await tx.run("UPDATE buckets SET object_lock = 1, generation = generation + 1 WHERE id = ?", bucket_id)
+        await tx.write("UPDATE buckets SET object_lock = 1, generation = generation + 1 WHERE id = ?", bucket_id)
 
 
 async def default_retention(tx: ITransaction, bucket_id: int) -> DefaultRetention | None:

@@ -150,7 +150,7 @@ async def _fill(tx: ITransaction, slot: _Slot, key: bytes, version: Version, now
         await remove_version(tx, slot.bucket.id, key, slot.replaced, now)
     version = _in_slot(version, slot)
     await note_object_acl(tx, slot.bucket, version)
-    await tx.run(INSERT_VERSION, *version_values(slot.bucket.id, key, version))
+    await tx.write(INSERT_VERSION, *version_values(slot.bucket.id, key, version))
     await set_current(tx, slot.bucket.id, key, version)
     await record_change(tx, slot.bucket, key, version.seq, kind, version.id, now, told_of(version))
     return version
@@ -227,7 +227,7 @@ async def delete_version(
     if slot.replaced is not None:
         await remove_version(tx, bucket_id, key, slot.replaced, now)
     marker = Version(new_id, slot.seq, slot.is_null, True, now, 0, "", owner)
-    await tx.run(INSERT_VERSION, *version_values(bucket_id, key, marker))
+    await tx.write(INSERT_VERSION, *version_values(bucket_id, key, marker))
     await set_current(tx, bucket_id, key, marker)
     await record_change(tx, bucket, key, marker.seq, "ObjectRemoved:DeleteMarkerCreated", new_id, now, told_of(marker))
     return Deletion(marker.version_id, True)
@@ -285,7 +285,7 @@ async def set_tags(
     """
     bucket = await require_bucket(tx, bucket_id)
     version = await require_object(tx, bucket_id, key, version_id)
-    await tx.run(
+    await tx.write(
         "UPDATE versions SET tags = ? WHERE bucket = ? AND key = ? AND seq = ?",
         mapping_to_text(tags),
         bucket_id,
@@ -316,7 +316,7 @@ async def set_acl(
     version = await require_object(tx, bucket_id, key, version_id)
     version = evolve(version, description=evolve(version.description, acl=acl))
     await note_object_acl(tx, bucket, version)
-    await tx.run(
+    await tx.write(
         "UPDATE versions SET acl = ? WHERE bucket = ? AND key = ? AND seq = ?", acl, bucket_id, key, version.seq
     )
     await record_change(tx, bucket, key, version.seq, "ObjectAcl:Put", change_id, now, told_of(version))
@@ -354,7 +354,7 @@ async def rename(
     require_unlocked(version, now)
     if slot.replaced is not None:
         await remove_version(tx, bucket_id, target, slot.replaced, now)
-    await tx.run(
+    await tx.write(
         "UPDATE versions SET key = ?, seq = ? WHERE bucket = ? AND key = ? AND seq = ?",
         target,
         slot.seq,

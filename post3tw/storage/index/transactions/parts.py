@@ -49,33 +49,33 @@ async def list_parts(tx: ITransaction, owner: bytes, after_number: int = 0, limi
 
 async def insert_part(tx: ITransaction, owner: bytes, part: Part) -> None:
     """Add the row of a part whose bytes were placed or shared under its id."""
-    await tx.run(INSERT_PART, *part_values(owner, part))
+    await tx.write(INSERT_PART, *part_values(owner, part))
 
 
 async def delete_part(tx: ITransaction, owner: bytes, part: Part, now: int) -> None:
     """Delete one part and let go of its bytes. `now` is milliseconds since the epoch."""
     await release(tx, part.id, part.placement, now)
-    await tx.run("DELETE FROM parts WHERE owner = ? AND number = ?", owner, part.number)
+    await tx.write("DELETE FROM parts WHERE owner = ? AND number = ?", owner, part.number)
 
 
 async def release_parts(tx: ITransaction, owner: bytes, now: int) -> None:
     """Delete every part of an upload or of a version, and let go of their bytes."""
-    await tx.run(
+    await tx.write(
         "DELETE FROM bodies WHERE id IN (SELECT p.body FROM parts p WHERE p.owner = ? AND p.body IS NOT NULL)", owner
     )
-    await tx.run(
+    await tx.write(
         "DELETE FROM blob_references WHERE (blob, holder) IN"
         " (SELECT p.blob, p.id FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)",
         owner,
     )
-    await tx.run(
+    await tx.write(
         "UPDATE blobs SET lease_until = ? WHERE condemned IS NULL"
         " AND id IN (SELECT p.blob FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)",
         now,
         owner,
     )
-    await tx.run("DELETE FROM parts WHERE owner = ?", owner)
+    await tx.write("DELETE FROM parts WHERE owner = ?", owner)
 
 
 async def copy_parts(tx: ITransaction, owner: bytes, new_owner: bytes, now: int) -> None:

@@ -109,10 +109,10 @@ _UPSERT_CURRENT = (
 async def set_current(tx: ITransaction, bucket_id: int, key: bytes, latest: Version | None) -> None:
     """Let `current` say what the latest version of a key is."""
     if latest is None or latest.delete_marker:
-        await tx.run("DELETE FROM current WHERE bucket = ? AND key = ?", bucket_id, key)
+        await tx.write("DELETE FROM current WHERE bucket = ? AND key = ?", bucket_id, key)
         return
     checksum = latest.checksum
-    await tx.run(
+    await tx.write(
         _UPSERT_CURRENT,
         bucket_id,
         key,
@@ -129,7 +129,7 @@ async def set_current(tx: ITransaction, bucket_id: int, key: bytes, latest: Vers
 
 async def remove_version(tx: ITransaction, bucket_id: int, key: bytes, version: Version, now: int) -> None:
     """Delete a version's row and let go of its bytes."""
-    await tx.run("DELETE FROM versions WHERE bucket = ? AND key = ? AND seq = ?", bucket_id, key, version.seq)
+    await tx.write("DELETE FROM versions WHERE bucket = ? AND key = ? AND seq = ?", bucket_id, key, version.seq)
     if version.part_count is not None:
         await release_parts(tx, version.id, now)
     else:
