@@ -16,6 +16,7 @@ from post3tw.model.ids import IdSource
 from post3tw.s3.addressing import Addressing
 from post3tw.s3.authentication import Authenticator, IdentitySource
 from post3tw.s3.channel import S3Channel
+from post3tw.s3.departures import Departures
 from post3tw.s3.limits import Limits
 from post3tw.s3.pipeline import Pipeline
 from post3tw.s3.proxies import Network, TrustedProxies
@@ -99,6 +100,7 @@ class S3Site(Site):
         clock: for all timeouts; `seconds` is what it says.
         wall_time: seconds since the epoch.
         draining: whether the server is about to stop.
+        departures: how small replies leave.
         pipeline: what serves the requests.
     """
 
@@ -112,6 +114,7 @@ class S3Site(Site):
         self.seconds = clock.seconds
         self.wall_time = pipeline.ids.seconds
         self.draining = False
+        self.departures = Departures()
         self._channels: set[S3Channel] = set()
         self._sweep: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
