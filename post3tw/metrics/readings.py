@@ -12,6 +12,10 @@ GAUGES: Mapping[str, str] = {
     "post3_connections": "Connections open.",
     "post3_requests_in_flight": "Requests being answered.",
     "post3_free_bytes": "Space left where objects are kept.",
+    "post3_database_connections": "Connections to the database.",
+    "post3_database_connections_in_use": "Connections to the database that are at work.",
+    "post3_database_waiting": "Requests that wait for a connection to the database.",
+    "post3_leading": "Whether this node runs the timers for all nodes.",
 }
 """Numbers that go up and down, with what they mean."""
 
@@ -19,6 +23,10 @@ COUNTERS: Mapping[str, str] = {
     "post3_index_commits": "Commits of the index, each for a group of transactions.",
     "post3_index_transactions": "Writing transactions committed.",
     "post3_index_reruns": "Transactions run again, because another of their group failed.",
+    "post3_index_exchanges": "Round trips of the index to its database.",
+    "post3_database_connections_lost": "Connections to the database that ended by themselves.",
+    "post3_database_reconnections": "How often the connection for notices was made again.",
+    "post3_bucket_notices": "Notices of other nodes (and of this one) about changed buckets.",
     "post3_swept_blobs": "Blobs that nobody referred to and that were removed.",
 }
 """Numbers that only go up (and get `_total` at their end), with what they mean."""

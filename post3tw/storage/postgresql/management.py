@@ -241,16 +241,17 @@ class Management:
         Raises:
             ManagementFailed: none did.
         """
+        self._close()
         reasons = []
         for attempt in self.dsn.attempts():
             timeout = float(attempt.get("connect_timeout") or CONNECT_TIMEOUT)
             try:
                 for one in await addressed(self.reactor, attempt, timeout):
                     try:
-                        self._close()
                         await self._within(timeout, self._connection.connect(conninfo(one)))
                         return
                     except ManagementFailed as failed:
+                        self._close()  # libpq may keep the socket of an attempt that failed
                         reasons.append(str(failed))
             except OperationalError as unknown:
                 reasons.append(str(unknown))

@@ -110,6 +110,9 @@ class Notices:
     _polls: LoopingCall | None = field(default=None, init=False)
     _polling: Deferred[None] | None = field(default=None, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.management.on_recovery(self._reconnected)
+
     # -- for caches ----------------------------------------------------------------------------------------------------
 
     @property
@@ -158,7 +161,6 @@ class Notices:
             self.log.info(
                 "This database has no NOTIFY; changes of buckets are found by polling: {reason}", reason=failed
             )
-        self.management.on_recovery(self._reconnected)
         self._polls = LoopingCall(self._poll)
         self._polls.clock = self.reactor
         self._polls.start(POLL_INTERVAL)

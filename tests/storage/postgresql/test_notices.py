@@ -198,7 +198,7 @@ class HearingTests(TestCase):
 
     def test_payload(self) -> None:
         """Names travel as JSON: whatever a tenant is called, it can be read again."""
-        notices = Notices(None, None)  # type: ignore[arg-type]
+        notices = Notices(Management(None, Dsn({})), None)
         notices._channel = "post3_aa"
         _, (channel, names) = notices.announcement([("ténant\n", "b"), ("", "a")])
         self.assertEqual((channel, json.loads(names)), ("post3_aa", [["", "a"], ["ténant\n", "b"]]))

@@ -1,0 +1,163 @@
+"""A node: this process among those that share a database. It is reached, brought to its schema, and listened to.
+
+Theory of operation. A node is started before its index and its blobs, as the place where they are. It keeps trying to
+reach the database until `start_timeout` has passed, because databases and servers are started together; only what time
+does not heal (a wrong password, a certificate that is not trusted, a schema of a newer release) ends the start at once.
+Afterwards it never gives up: connections are made again, and readiness says whether the database answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from post3tw.storage.interfaces import IMeasured, ISpace, StoreRefused
+from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.leadership import Leadership
+from post3tw.storage.postgresql.management import Management, ManagementFailed
+from post3tw.storage.postgresql.migrations import Migration
+from post3tw.storage.postgresql.notices import Notices
+
+_PAUSES = (0.1, 0.2, 0.5, 1.0)
+"""Seconds between attempts to reach the database; the last for all that follow."""
+
+_FINAL = re.compile(
+    r"certificate|does not support SSL|SSL error|authentication failed|no password supplied|pg_hba\.conf"
+    r"|(role|database) \"[^\"]*\" does not exist"
+)
+"""What libpq and the server say, in English, about what does not pass by waiting. In another language it is waited for
+in vain, and then said."""
+
+
+@implementer(ISpace, IMeasured)
+@define(eq=False)
+class Node:
+    """This process among those that share a database.
+
+    Attributes:
+        reactor: of the server.
+        dsn: where the database is.
+        name: what no other node is called.
+        store_id: the identity of the store, if its schema is made now: 32 hex digits.
+        directory: where blobs are, when they are files.
+        start_timeout: seconds for which the database is waited for.
+        management: the connection for all that is not on a request's way.
+        notices: what other nodes changed.
+        leadership: which node runs the timers.
+    """
+
+    log: ClassVar[Logger] = Logger()
+
+    reactor: Any
+    dsn: Dsn
+    name: str
+    store_id: str
+    directory: Any = None
+    start_timeout: float = 30.0
+    management: Management = field(init=False)
+    notices: Notices = field(init=False)
+    leadership: Leadership = field(init=False)
+    _reached: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.management = Management(self.reactor, self.dsn)
+        self.notices = Notices(self.management, self.reactor)
+        self.leadership = Leadership(self.management, self.reactor, self.name)
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Reach the database and make its schema, if need be.
+
+        Raises:
+            StoreRefused: it cannot be reached or used; the text says why.
+        """
+        if self.directory is not None:
+            await self.directory.start()
+        try:
+            await self._reach()
+        except BaseException:
+            await self.stop()
+            raise
+        self._reached = True
+
+    async def stop(self) -> None:
+        """Leave: another node may lead. Safe to call twice."""
+        self._reached = False
+        await self._leave()
+        if self.directory is not None:
+            await self.directory.stop()
+
+    async def _reach(self) -> None:
+        deadline = self.reactor.seconds() + self.start_timeout
+        pauses = iter(_PAUSES)
+        said, pause = "", 0.0
+        while True:
+            try:
+                await self._join(deadline - self.reactor.seconds())
+                return
+            except ManagementFailed as failed:
+                reason = str(failed)
+            await self._leave()
+            pause = next(pauses, pause)
+            if _FINAL.search(reason):
+                raise StoreRefused(f"the database {self.dsn.place} cannot be used: {reason}")
+            if self.reactor.seconds() + pause >= deadline:
+                raise StoreRefused(f"the database {self.dsn.place} was not there in time: {reason}")
+            if reason != said:
+                self.log.warn("Waiting for the database {place}: {reason}", place=self.dsn.place, reason=reason)
+                said = reason
+            await deferLater(self.reactor, pause)
+
+    async def _join(self, left: float) -> None:
+        try:
+            await Deferred.fromCoroutine(self.management.start()).addTimeout(max(left, 0.1), self.reactor)
+        except TookTooLong:
+            raise ManagementFailed("no host answers") from None
+        await Migration(self.management, self.reactor, self.store_id).run()
+        await self.notices.start()
+        await self.leadership.start()
+
+    async def _leave(self) -> None:
+        await self.leadership.stop()
+        await self.notices.stop()
+        await self.management.stop()
+
+    # -- for the server ------------------------------------------------------------------------------------------------
+
+    def obstacle(self) -> str | None:
+        """Why requests cannot be served now; None while they can."""
+        if not self._reached:
+            return "waiting for the database"
+        return None if self.notices.current else "the database does not answer"
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk of the blobs is full. That of the database says so itself, at each write."""
+        return self.directory is not None and self.directory.full
+
+    def admit_write(self) -> None:
+        """Raise InsufficientStorage while the disk of the blobs is full."""
+        if self.directory is not None:
+            self.directory.admit_write()
+
+    async def recover(self) -> None:
+        """Look whether the disk of the blobs has space again."""
+        if self.directory is not None:
+            await self.directory.recover()
+
+    def readings(self) -> Mapping[str, Callable[[], float]]:
+        """See IMeasured."""
+        return {
+            "post3_database_reconnections": lambda: self.management.reconnections,
+            "post3_bucket_notices": lambda: self.notices.heard,
+            "post3_leading": lambda: self.leadership.leads,
+        }
