@@ -80,7 +80,7 @@ class Pool:
             CancelledError: the caller was cancelled; `work` goes on by itself if it has begun.
         """
         connection = await self._take()
-        return await _shielded(Deferred.fromCoroutine(self._use(connection, work)))
+        return await shielded(Deferred.fromCoroutine(self._use(connection, work)))
 
     async def stop(self) -> None:
         """Refuse those who wait, let work end, close all connections."""
@@ -207,7 +207,7 @@ class Pool:
             empty.callback(None)
 
 
-def _shielded(inner: Deferred[T]) -> Deferred[T]:
+def shielded(inner: Deferred[T]) -> Deferred[T]:
     """A Deferred whose cancellation lets go of the result only. Without a canceller of its own, it ignores the result
     that comes later."""
     outer: Deferred[T] = Deferred()

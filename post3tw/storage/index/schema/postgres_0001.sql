@@ -171,3 +171,20 @@ CREATE TABLE leases (                       -- what one node at a time does
 
 CREATE DOMAIN blob AS BYTEA;
 CREATE FUNCTION instr(BYTEA, BYTEA) RETURNS INTEGER LANGUAGE SQL IMMUTABLE AS 'SELECT position($2 IN $1)';
+
+-- What blobs in the database need (storage/blobs/postgresql.py) -------------------------------------------------------
+
+CREATE TABLE stored_blobs (
+    id         BYTEA   PRIMARY KEY,
+    block_size INTEGER NOT NULL,            -- bytes in each block but the last
+    size       BIGINT,                      -- NULL until the blob is finished: nobody sees it before
+    doomed     BOOLEAN NOT NULL DEFAULT FALSE -- being deleted: nobody sees it any more, nor can finish it
+);
+
+CREATE TABLE blocks (
+    blob   BYTEA   NOT NULL REFERENCES stored_blobs, -- so that a writer whose blob was deleted leaves no block behind
+    number INTEGER NOT NULL,
+    data   BYTEA   NOT NULL,
+    PRIMARY KEY (blob, number)
+);
+ALTER TABLE blocks ALTER COLUMN data SET STORAGE EXTERNAL; -- neither compressed nor read whole for a piece of it

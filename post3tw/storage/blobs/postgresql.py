@@ -1,0 +1,352 @@
+"""Blobs as blocks in PostgreSQL.
+
+Theory of operation. A blob is a row of `stored_blobs` and its bytes in `blocks`, each block but the last `block_size`
+bytes long, in a column that PostgreSQL neither compresses nor reads whole when a piece of it is wanted. A block is
+written as soon as its bytes have come, in a transaction of its own, and read in one: between two blocks of a slow
+client neither a transaction nor a connection is held.
+
+The row has no size while the blob is being written, and only a row with a size is a blob. Blocks are committed without
+waiting for the disk (`synchronous_commit` off, for that statement only, because behind a pooler a session is not ours
+to change); the statement that gives the row its size waits. The log is written in order, so when that one is durable,
+or has reached the standbys that the server waits for, the blocks before it have as well. Relaxed durability does not
+wait there either.
+
+Deleting dooms the row, so that nobody reads the blob or finishes it any more, then deletes the blocks, some at a time,
+then the row. A block cannot be without its row, and the row not be deleted while it has one: a writer that is still at
+work on a blob that the sweeper has condemned fails, and leaves nothing. What a node that died left half written needs
+no search at the start: the index knows of every blob from before its first byte, and its sweeper deletes it.
+
+Reads that follow each other are looked ahead, so that the database works while the bytes before are being sent: after
+the second one range more, after the fourth two, and `_AHEAD` ranges in all for all readers, which bounds the memory.
+
+When a caller is cancelled the statement goes on to its end, and only then begins what the same writer is asked next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeVar
+
+from attrs import define, field
+from psycopg import errors
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from post3tw.model.errors import CorruptedData, DomainError, StorageFailed
+from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter, IMeasured
+from post3tw.storage.postgresql.connection import Connection
+from post3tw.storage.postgresql.pool import Pool, shielded
+from post3tw.storage.postgresql.statements import ask, int4, int8, number
+
+T = TypeVar("T")
+
+BLOCK_SIZE = 1024 * 1024
+"""Bytes of a block: what the service writes and reads at a time."""
+
+_AHEAD = 32
+"""Ranges that are read before they are asked for, in the whole store; about a MiB each."""
+
+_DELETED_AT_ONCE = 128
+"""Blocks that one statement deletes: short enough for any statement_timeout."""
+
+_NO_WAIT = b" FROM set_config('synchronous_commit', 'off', true)"
+_BEGIN = (
+    b"INSERT INTO stored_blobs (id, block_size) SELECT $1::bytea, $2::integer" + _NO_WAIT + b" ON CONFLICT DO NOTHING"
+)
+_APPEND = b"INSERT INTO blocks (blob, number, data) SELECT $1::bytea, $2::integer, $3::bytea" + _NO_WAIT
+_FINISH = b"UPDATE stored_blobs SET size = $2::bigint%b WHERE id = $1::bytea AND size IS NULL AND NOT doomed"
+_FIND = b"SELECT size, block_size FROM stored_blobs WHERE id = $1::bytea AND size IS NOT NULL AND NOT doomed"
+_WHOLE = b"SELECT data FROM blocks WHERE blob = $1::bytea AND number = $2::integer"
+_PIECE = (
+    b"SELECT substring(data FROM $3::integer FOR $4::integer) FROM blocks"
+    b" WHERE blob = $1::bytea AND number = $2::integer"
+)
+_SEVERAL = (
+    b"SELECT data FROM blocks WHERE blob = $1::bytea AND number BETWEEN $2::integer AND $3::integer ORDER BY number"
+)
+_LIST = "SELECT id FROM stored_blobs WHERE size IS NOT NULL AND NOT doomed"
+_DOOM = "UPDATE stored_blobs SET doomed = TRUE WHERE id = ANY(%s)"
+_CLEAR = (
+    "DELETE FROM blocks WHERE (blob, number) IN (SELECT blob, number FROM blocks WHERE blob = ANY(%s) LIMIT "
+    f"{_DELETED_AT_ONCE})"
+)
+_REMOVE = "DELETE FROM stored_blobs WHERE id = ANY(%s)"
+
+_log = Logger()
+
+
+@implementer(IBlobStore, IBlobInventory, IMeasured)
+@define(eq=False)
+class PostgresBlobs:
+    """Blobs in a database.
+
+    Attributes:
+        pool: connections for blocks; stopped with the store. One statement has one at a time.
+        block_size: bytes of a block of what is written from now on; every blob remembers its own.
+        durable: whether to wait for the disk at the end of a blob.
+    """
+
+    pool: Pool
+    block_size: int = BLOCK_SIZE
+    durable: bool = True
+    ahead: int = field(default=0, init=False)
+    """Ranges read, or being read, that nobody has asked for yet."""
+
+    async def start(self) -> None:
+        """See that the database answers. Its tables are made with those of the index."""
+        await self.pool.run(lambda connection: connection.execute("SELECT 1 FROM stored_blobs LIMIT 0"))
+
+    async def stop(self) -> None:
+        """Let statements end, and close the connections."""
+        await self.pool.stop()
+
+    async def create(self, blob_id: bytes) -> PostgresWriter:
+        """Begin a blob under an id never used before."""
+        writer = PostgresWriter(self, blob_id)
+        try:
+            await writer.begin()
+        except BaseException:
+            await writer.abandon()
+            raise
+        return writer
+
+    async def open(self, blob_id: bytes) -> PostgresReader:
+        """Open for reading; CorruptedData when the blob is not there."""
+        found = await self.pool.run(lambda connection: ask(connection, _FIND, [blob_id]))
+        if not found.ntuples:
+            raise CorruptedData(blob=blob_id.hex())
+        return PostgresReader(self, blob_id, number(found.get_value(0, 0)), number(found.get_value(0, 1)))
+
+    async def delete(self, blob_ids: Iterable[bytes]) -> None:
+        """Remove blobs; ids that are not there are no error."""
+        doomed = list(blob_ids)
+        if doomed:
+            await self._run(_DOOM, doomed)
+            while not await self._removed(doomed):
+                pass
+
+    async def blob_ids(self) -> list[bytes]:
+        """Every finished blob's id."""
+
+        async def find(connection: Connection) -> list[bytes]:
+            cursor = await connection.execute(_LIST, binary=True)
+            return [blob_id for (blob_id,) in await cursor.fetchall()]
+
+        return await self.pool.run(find)
+
+    def readings(self) -> Mapping[str, Callable[[], float]]:
+        """See IMeasured."""
+        return {}
+
+    async def _removed(self, blob_ids: list[bytes]) -> bool:
+        """Delete all blocks of these, then the rows; False when a writer put a block in between."""
+        while await self._run(_CLEAR, blob_ids):
+            pass
+
+        async def remove(connection: Connection) -> bool:
+            try:
+                await connection.execute(_REMOVE, (blob_ids,))
+            except errors.ForeignKeyViolation:
+                return False
+            return True
+
+        return await self.pool.run(remove)
+
+    async def _run(self, sql: str, blob_ids: list[bytes]) -> int:
+        """Run a statement about these blobs; how many rows it changed."""
+
+        async def work(connection: Connection) -> int:
+            return (await connection.execute(sql.encode(), (blob_ids,))).rowcount
+
+        return await self.pool.run(work)
+
+
+@implementer(IBlobWriter)
+@define(eq=False)
+class PostgresWriter:
+    """A blob being written.
+
+    `_usable` is True from the creation of the row until the blob is finished, abandoned, or a step has failed: nobody
+    knows then what is there, so nothing but abandoning is left.
+    """
+
+    _store: PostgresBlobs
+    _blob_id: bytes
+    _rest: bytearray = field(factory=bytearray, init=False, repr=False)
+    """Bytes that do not fill a block yet."""
+    _blocks: int = field(default=0, init=False)
+    _usable: bool = field(default=False, init=False)
+    _begun: bool = field(default=False, init=False)
+    _abandoned: bool = field(default=False, init=False)
+    _turn: DeferredLock = field(factory=DeferredLock, init=False, repr=False)
+
+    async def begin(self) -> None:
+        """Make the row."""
+        await self._step(self._begin)
+
+    async def write(self, data: bytes) -> None:
+        """Append; returns when the blocks that it fills are with the database."""
+        await self._step(lambda: self._append(data))
+
+    async def finish(self) -> None:
+        """Write what is left, then make the blob visible, durably."""
+        await self._step(self._finish)
+
+    async def abandon(self) -> None:
+        """Forget it. What cannot be removed now is removed by the sweeper, which knows of it from the index."""
+        self._abandoned = True
+        await self._step(self._discard)
+
+    # -- steps, one at a time ------------------------------------------------------------------------------------------
+
+    async def _step(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Take a step after those before it, and to its end even if the caller is cancelled."""
+        return await shielded(self._turn.run(step))
+
+    async def _begin(self) -> None:
+        if self._abandoned:
+            return
+        self._begun = True
+        made = await self._ask(_BEGIN, [self._blob_id, int4(self._store.block_size)])
+        if not made:
+            self._begun = False  # another's: abandoning this writer must not touch it
+            raise self._failed("a blob of this id exists")
+        self._usable = True
+
+    async def _append(self, data: bytes) -> None:
+        self._take()
+        size = self._store.block_size
+        if not self._rest and len(data) == size:
+            await self._put(data)  # as the service writes it: nothing is copied
+        else:
+            self._rest += data
+            whole = len(self._rest) - len(self._rest) % size
+            for start in range(0, whole, size):
+                await self._put(bytes(memoryview(self._rest)[start : start + size]))
+            del self._rest[:whole]
+        self._usable = True
+
+    async def _finish(self) -> None:
+        self._take()
+        size = self._blocks * self._store.block_size + len(self._rest)
+        if self._rest:
+            await self._put(bytes(self._rest))
+        self._rest.clear()
+        sql = _FINISH % (b"" if self._store.durable else _NO_WAIT)
+        if not await self._ask(sql, [self._blob_id, int8(size)]):
+            raise self._failed("it was deleted while it was written")
+
+    async def _discard(self) -> None:
+        self._usable = False
+        self._rest.clear()
+        if not self._begun:
+            return
+        self._begun = False
+        try:
+            await self._store.delete([self._blob_id])
+        except DomainError as error:
+            _log.info("an abandoned blob is left to the sweeper: {error!r}", error=error, blob=self._blob_id.hex())
+        except Exception:
+            _log.failure("an abandoned blob is left to the sweeper", blob=self._blob_id.hex())
+
+    async def _put(self, block: bytes) -> None:
+        await self._ask(_APPEND, [self._blob_id, int4(self._blocks), block])
+        self._blocks += 1
+
+    async def _ask(self, sql: bytes, parameters: list[bytes]) -> int:
+        """Run a statement; how many rows it changed."""
+        result = await self._store.pool.run(lambda connection: ask(connection, sql, parameters))
+        return int(result.command_tuples or 0)
+
+    def _take(self) -> None:
+        """Begin a step; the writer is not usable until the step says that it worked."""
+        if not self._usable:
+            raise self._failed("not open for writing")
+        self._usable = False
+
+    def _failed(self, reason: str) -> StorageFailed:
+        return StorageFailed(path=f"blob {self._blob_id.hex()}", reason=reason)
+
+
+@implementer(IBlobReader)
+@define(eq=False)
+class PostgresReader:
+    """A blob being read. It holds nothing of the database between reads."""
+
+    _store: PostgresBlobs
+    _blob_id: bytes
+    _size: int
+    _block_size: int
+    _closed: bool = field(default=False, init=False)
+    _next: int = field(default=0, init=False)
+    """Where the next read begins if it follows the last."""
+    _row: int = field(default=0, init=False)
+    """How many reads have followed each other."""
+    _ahead: dict[tuple[int, int], Deferred[bytes]] = field(factory=dict, init=False, repr=False)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
+        if self._closed:
+            raise StorageFailed(path=f"blob {self._blob_id.hex()}", reason="closed")
+        if offset + length > self._size:
+            raise CorruptedData(blob=self._blob_id.hex())
+        if not length:
+            return b""
+        self._row = self._row + 1 if offset == self._next else 0
+        self._next = offset + length
+        known = self._ahead.pop((offset, length), None)
+        if known is None:
+            self._forget()
+            known = Deferred.fromCoroutine(self._fetch(offset, length))
+        else:
+            self._store.ahead -= 1
+        self._look_ahead(length)
+        return await known
+
+    def close(self) -> None:
+        """Let go."""
+        self._closed = True
+        self._forget()
+
+    def _look_ahead(self, length: int) -> None:
+        """Begin to read what will be asked for next, if all goes on like this."""
+        start = self._next
+        for _ in range(min(self._row // 2, 2)):
+            wanted = min(length, self._size - start)
+            if wanted <= 0:
+                return
+            if (start, wanted) not in self._ahead:
+                if self._store.ahead >= _AHEAD or self._store.pool.waiting:
+                    return
+                self._store.ahead += 1
+                self._ahead[start, wanted] = Deferred.fromCoroutine(self._fetch(start, wanted))
+            start += wanted
+
+    def _forget(self) -> None:
+        """Drop what was read ahead."""
+        self._store.ahead -= len(self._ahead)
+        for fetched in self._ahead.values():
+            fetched.addErrback(lambda _: None)  # nobody asked, so nobody has to know
+            fetched.cancel()
+        self._ahead.clear()
+
+    async def _fetch(self, offset: int, length: int) -> bytes:
+        size = self._block_size
+        first, last = offset // size, (offset + length - 1) // size
+        start = offset - first * size
+        if first != last:
+            sql, parameters = _SEVERAL, [self._blob_id, int4(first), int4(last)]
+        elif length == min(size, self._size - first * size):
+            sql, parameters = _WHOLE, [self._blob_id, int4(first)]
+        else:
+            sql, parameters = _PIECE, [self._blob_id, int4(first), int4(start + 1), int4(length)]
+            start = 0
+        rows = await self._store.pool.run(lambda connection: ask(connection, sql, parameters))
+        blocks = [rows.get_value(row, 0) or b"" for row in range(rows.ntuples)]
+        data = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        if len(data) != length:
+            data = data[start : start + length]
+        if rows.ntuples != last - first + 1 or len(data) != length:
+            raise CorruptedData(blob=self._blob_id.hex())
+        return bytes(data)
