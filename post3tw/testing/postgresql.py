@@ -25,10 +25,12 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -137,6 +139,13 @@ class Cluster:
         """Stop the server, `immediate` as a crash does; the data stays."""
         self.run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}", f"--pgdata={self.data}")
 
+    def kill(self) -> None:
+        """End every process of the server at once, as a power cut does; nothing is written or told to anyone."""
+        processes = self.processes()
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
     def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop and start again: every connection is lost."""
         self.stop(mode)
@@ -214,6 +223,12 @@ class Cluster:
             matching,
         )
         return len(ended)
+
+    def processes(self) -> list[int]:
+        """Ids of the server's processes, the postmaster first: for signals."""
+        postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+        others = self.query("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        return [postmaster, *(int(process) for (process,) in others)]
 
     @property
     def log(self) -> str:

@@ -20,6 +20,7 @@ from botocore.config import Config
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.testing.server import RunningServer
+from tests.backends import new_server
 from tests.clients import corpus
 
 _numbers = count(1)
@@ -28,7 +29,7 @@ _numbers = count(1)
 @cache
 def shared_server(https: bool) -> RunningServer:
     """One server for all tests of this process: each test has a bucket of its own."""
-    server = RunningServer(https=https).start()
+    server = new_server(https=https).start()
     atexit.register(server.stop)
     return server
 

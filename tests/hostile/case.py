@@ -1,66 +1,27 @@
-"""What the hostile tests share: a real server whose data directory and log they look into."""
+"""What the hostile tests share: a real server into whose data and log they look."""
 
 from __future__ import annotations
 
 import atexit
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
 from xml.parsers import expat
 
-from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.testing.server import RunningServer
+from tests.backends import new_server
+from tests.hostile.inside import Holdings, Inside, inside
 from tests.hostile.raw import Client, Fields, Reply
 
 _numbers = count(1)
 _BAD_SIGNS = ("Traceback", "critical", "Unhandled")
-
-
-@frozen
-class Holdings:
-    """What a data directory holds, as far as a refused request must not change it.
-
-    Attributes:
-        rows: of each table that says that something exists. Blobs that are only leased are not counted.
-        files: names of finished blobs.
-    """
-
-    rows: dict[str, int]
-    files: frozenset[str]
-
-
-_TABLES = {
-    "buckets": "SELECT count(*) FROM buckets",
-    "versions": "SELECT count(*) FROM versions",
-    "current": "SELECT count(*) FROM current",
-    "bodies": "SELECT count(*) FROM bodies",
-    "uploads": "SELECT count(*) FROM uploads",
-    "parts": "SELECT count(*) FROM parts",
-    "blobs": "SELECT count(*) FROM blobs WHERE lease_until IS NULL",
-    "references": "SELECT count(*) FROM blob_references",
-}
-
-
-def look_into(data_dir: Path) -> Holdings:
-    """What a data directory holds now, read beside the server that works on it."""
-    with closing(sqlite3.connect(f"file:{data_dir}/index.sqlite3?mode=ro", uri=True)) as index:
-        rows = {name: int(index.execute(query).fetchone()[0]) for name, query in _TABLES.items()}
-    files = frozenset(path.name for path in (data_dir / "blobs").rglob("*") if path.is_file())
-    return Holdings(rows, files)
-
-
-def unfinished(data_dir: Path) -> list[str]:
-    """Names of blobs in the making."""
-    return [path.name for path in (data_dir / "tmp").iterdir()]
 
 
 def wait_until(condition: Callable[[], bool], patience: float = 20.0) -> bool:
@@ -77,7 +38,7 @@ def wait_until(condition: Callable[[], bool], patience: float = 20.0) -> bool:
 def shared_server(options: tuple[str, ...]) -> RunningServer:
     """One server for all tests of this process that want these options: each test has a bucket of its own."""
     directory = tempfile.mkdtemp(prefix="post3-hostile-")
-    server = RunningServer(data_dir=Path(directory) / "data", options=options).start()
+    server = new_server(options, data_dir=Path(directory) / "data").start()
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(server.stop)
     return server
@@ -115,9 +76,14 @@ class HostileCase(SynchronousTestCase):
 
     @property
     def data_dir(self) -> Path:
-        """Where the server keeps its data."""
+        """Where the server keeps its data, when it does so in files."""
         assert self.server.data_dir is not None
         return self.server.data_dir
+
+    @property
+    def inside(self) -> Inside:
+        """What the server holds."""
+        return inside(self.server)
 
     def target(self, key: str = "key", query: str = "") -> str:
         """The target of a key in this test's bucket; the key as it is, so already quoted."""
@@ -142,6 +108,6 @@ class HostileCase(SynchronousTestCase):
         self.assertIn(b"<RequestId>%b</RequestId>" % reply.headers["x-amz-request-id"].encode(), reply.body)
 
     def assert_nothing_left(self, before: Holdings) -> None:
-        """The data directory holds what it held before, and nothing is in the making."""
-        self.assertTrue(wait_until(lambda: not unfinished(self.data_dir)), unfinished(self.data_dir))
-        self.assertEqual(look_into(self.data_dir), before)
+        """The server holds what it held before, and nothing is in the making."""
+        self.assertTrue(wait_until(lambda: not self.inside.unfinished()), self.inside.unfinished())
+        self.assertEqual(self.inside.holdings(), before)

@@ -14,7 +14,7 @@ from post3tw.service.digests import Digests
 from post3tw.wire.aws_chunked import SignatureChain, encode
 from post3tw.wire.dates import amz_date
 from post3tw.wire.sigv4 import signing_key
-from tests.hostile.case import HostileCase, look_into, unfinished, wait_until
+from tests.hostile.case import HostileCase, wait_until
 from tests.hostile.raw import Fields, Reply
 
 SMALL, LARGE = b"small body", b"0123456789abcdef" * (3 << 16)
@@ -59,7 +59,7 @@ class BodyTests(HostileCase):
         upload = re.search(rb"<UploadId>([^<]+)<", created.body)
         assert upload is not None
         self.targets = (self.target("key"), self.target("key", f"partNumber=1&uploadId={upload[1].decode()}"))
-        self.before = look_into(self.data_dir)
+        self.before = self.inside.holdings()
 
     def assert_refused(
         self, status: int, code: str, headers: Fields, body: bytes, payload_hash: bytes = b"UNSIGNED-PAYLOAD"
@@ -165,7 +165,7 @@ class BodyTests(HostileCase):
         connections = [self.client.connect() for _ in range(40)]
         for number, connection in enumerate(connections):
             connection.offer((head if number % 2 else part) + LARGE[: number * 50_000])
-        self.assertTrue(wait_until(lambda: bool(unfinished(self.data_dir))))
+        self.assertTrue(wait_until(lambda: bool(self.inside.unfinished())))
         for number, connection in enumerate(connections):
             if number % 3:
                 connection.reset()

@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from tests.hostile.case import HostileCase, look_into
+from tests.hostile.case import HostileCase
 from tests.hostile.raw import Reply
 
 MIB = 1 << 20
@@ -45,7 +45,7 @@ class DocumentTests(HostileCase):
         """Store an object that bad documents want to delete."""
         super().setUp()
         self.put("key", b"content")
-        self.before = look_into(self.data_dir)
+        self.before = self.inside.holdings()
 
     def delete(self, document: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
         """Send a document to DeleteObjects."""

@@ -13,13 +13,16 @@ from threading import Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.testing.server import RunningServer
-from tests.hostile.case import HostileCase, client_of, unfinished, wait_until
+from tests.backends import only_on
+from tests.hostile.case import HostileCase, client_of, wait_until
+from tests.hostile.inside import InsideDirectory
 from tests.hostile.raw import Fields, Reply
 
 MIB = 1 << 20
 _ELSEWHERE = ("--listen=tcp:0:interface=127.0.0.1", "--admin=none")
 
 
+@only_on("fs", "a second server may have the same database")
 class TerminationTests(SynchronousTestCase):
     """SIGTERM, and a second server on the same data."""
 
@@ -67,7 +70,7 @@ class TerminationTests(SynchronousTestCase):
             self.assertEqual(idle.reply().status, 404)
             message = self.client.message("PUT", "/bucket/in", (), body)
             writing.send(message[: 16 * MIB])
-            self.assertTrue(wait_until(lambda: bool(unfinished(self.data_dir))))
+            self.assertTrue(wait_until(lambda: bool(InsideDirectory(self.data_dir).unfinished())))
             ending = self.ended()
             self.assert_refuses()
             self.assertTrue(idle.closed())
@@ -111,6 +114,7 @@ class TerminationTests(SynchronousTestCase):
         self.assertEqual(self.server.stop(), 0)
 
 
+@only_on("fs", "it damages files")
 class DamageTests(HostileCase):
     """Files that were changed behind the server's back: never wrong bytes with a 200."""
 

@@ -12,7 +12,9 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.testing.server import RunningServer
-from tests.hostile.case import assert_well_formed, client_of, look_into, unfinished, wait_until
+from tests.backends import only_on
+from tests.hostile.case import assert_well_formed, client_of, wait_until
+from tests.hostile.inside import InsideDirectory
 from tests.hostile.raw import Client, Reply
 
 LONG = os.environ.get("POST3_LONG") == "1"
@@ -24,6 +26,7 @@ SMALL, LARGE = 30_000, 1 << 20
 """Sizes of objects: in the index, and in a file."""
 
 
+@only_on("fs", "tests.postgresql fills the disk of a database")
 class FullDiskTests(SynchronousTestCase):
     """A server on a small file system of its own, with a small reserve."""
 
@@ -120,7 +123,7 @@ class FullDiskTests(SynchronousTestCase):
         tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
         for target in ("/bucket?tagging", "/bucket/small?tagging"):
             self.assert_full(self.client.ask("PUT", target, (), tags))
-        self.assertEqual(unfinished(self.disk / "data"), [])
+        self.assertEqual(InsideDirectory(self.disk / "data").unfinished(), [])
         self.assert_kept()
         for key in list(self.kept)[::2]:
             self.delete(key)
@@ -169,4 +172,4 @@ class FullDiskTests(SynchronousTestCase):
         self.delete(next(iter(self.kept)))
         path.unlink()
         self.assert_kept()
-        self.assertEqual(look_into(self.disk / "data").rows["current"], len(self.kept))
+        self.assertEqual(InsideDirectory(self.disk / "data").holdings().rows["current"], len(self.kept))

@@ -7,7 +7,7 @@ import re
 from html import unescape
 from urllib.parse import quote, unquote
 
-from tests.hostile.case import HostileCase, look_into
+from tests.hostile.case import HostileCase
 from tests.hostile.raw import Reply
 
 KEYS = (
@@ -158,7 +158,7 @@ class KeyTests(HostileCase):
 
     def test_broken(self) -> None:
         """What is not UTF-8, or no escape, is no key."""
-        before = look_into(self.data_dir)
+        before = self.inside.holdings()
         for text in BROKEN:
             for target in (self.target(text), f"/{self.bucket}?prefix={text}", f"/{text}/key"):
                 for method in ("PUT", "GET"):
@@ -172,7 +172,7 @@ class KeyTests(HostileCase):
 
     def test_too_long(self) -> None:
         """A key has at most 1024 bytes, wherever it is named."""
-        before = look_into(self.data_dir)
+        before = self.inside.holdings()
         for key in ("a" * 1025, "\u00e9" * 513, "/" * 1025):
             self.assert_error(self.ask_of("PUT", key, b"data"), 400, "KeyTooLongError")
             for method, query in (("POST", "uploads"), ("PUT", "partNumber=1&uploadId=" + "0" * 32)):
@@ -182,7 +182,7 @@ class KeyTests(HostileCase):
 
     def test_other_names(self) -> None:
         """The corpus as bucket, upload id, version id and continuation: refused, and nothing is made."""
-        before = look_into(self.data_dir)
+        before = self.inside.holdings()
         for name in KEYS:
             escape = quote(name, safe="")
             for method in ("GET", "PUT", "DELETE"):

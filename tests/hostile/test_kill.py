@@ -14,7 +14,9 @@ from threading import Event, Thread
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.testing.server import RunningServer
-from tests.hostile.case import client_of, unfinished
+from tests.backends import only_on
+from tests.hostile.case import client_of
+from tests.hostile.inside import InsideDirectory
 from tests.hostile.ledger import Writer
 
 LONG = os.environ.get("POST3_LONG") == "1"
@@ -38,6 +40,7 @@ def accidents(data_dir: Path) -> list[str]:
     return found
 
 
+@only_on("fs", "tests.postgresql kills nodes")
 class KillTests(SynchronousTestCase):
     """A server that dies and is started again on the same data, over and over."""
 
@@ -73,7 +76,7 @@ class KillTests(SynchronousTestCase):
                 writer.client = client_of(self.server)
             self.assertEqual([wrong for writer in writers for wrong in writer.check()], [], f"after kill {number + 1}")
             self.assertEqual(accidents(self.data_dir), [])
-            self.assertEqual(unfinished(self.data_dir), [])
+            self.assertEqual(InsideDirectory(self.data_dir).unfinished(), [])
         self.assertEqual(self.server.stop(), 0)
         self.assertEqual(accidents(self.data_dir), [])
         self.assertNotIn("Traceback", self.server.output)

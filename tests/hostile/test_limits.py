@@ -6,7 +6,7 @@ import os
 import resource
 import time
 
-from tests.hostile.case import HostileCase, unfinished, wait_until
+from tests.hostile.case import HostileCase, wait_until
 from tests.hostile.raw import Connection, Reply
 
 MIB = 1 << 20
@@ -40,15 +40,15 @@ class SlowTests(HostileCase):
                 self.assert_error(connection.reply(), 400, "RequestTimeout")
                 self.assertTrue(connection.closed())
         self.assert_error(self.client.ask("GET", self.target()), 404, "NoSuchKey")
-        self.assertEqual(unfinished(self.data_dir), [])
+        self.assertEqual(self.inside.unfinished(), [])
 
     def test_stalled_body(self) -> None:
         """A body that stops coming times out as well, also a large one that has begun to be written."""
         with self.client.connect() as connection:
             connection.send(self.client.head("PUT", self.target(), [(b"content-length", b"9999999")]) + b"a" * MIB)
-            self.assertTrue(wait_until(lambda: bool(unfinished(self.data_dir))))
+            self.assertTrue(wait_until(lambda: bool(self.inside.unfinished())))
             self.assert_error(connection.reply(), 400, "RequestTimeout")
-        self.assertTrue(wait_until(lambda: not unfinished(self.data_dir)))
+        self.assertTrue(wait_until(lambda: not self.inside.unfinished()))
 
     def test_idle(self) -> None:
         """Connections that say nothing are closed: new ones, and those between requests."""

@@ -1,0 +1,90 @@
+"""Which backend the suites run on: POST3_TEST_BACKEND is `fs`, the default, or `postgres`.
+
+The suites are the same. A test of something that only one of them has says so with `only_on`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from post3tw.storage.backends import find_backend
+from post3tw.storage.interfaces import OpenedStore
+from post3tw.testing.postgresql import database_of, new_database, shared_cluster
+from post3tw.testing.server import RunningServer
+
+BACKEND = os.environ.get("POST3_TEST_BACKEND", "fs")
+ON_POSTGRES = BACKEND == "postgres"
+
+T = TypeVar("T", bound=type)
+
+
+def only_on(backend: str, reason: str) -> Any:
+    """A decorator of test cases and tests that are skipped on another backend."""
+
+    def mark(test: Any) -> Any:
+        if backend != BACKEND:
+            test.skip = f"only on {backend}: {reason}"
+        return test
+
+    return mark
+
+
+def open_postgres(dsn: str, **options: Any) -> OpenedStore:
+    """A store in a database, not started."""
+    from twisted.internet import reactor
+
+    backend = find_backend("postgres")
+    values: dict[str, Any] = {name.replace("-", "_"): default for name, default, _ in backend.options()}
+    values |= {"data_dir": "", "durability": "relaxed", "reserve": 0, "environ": {}, "dsn": dsn, **options}
+    opened: OpenedStore = backend.open(values, reactor)
+    return opened
+
+
+def stop(part: Any) -> Deferred[None]:
+    """Stop an index, a blob store or a space."""
+    return Deferred.fromCoroutine(part.stop())
+
+
+def new_server(options: Sequence[str] = (), *, backend: str = BACKEND, **attributes: Any) -> RunningServer:
+    """A server, not started, with nothing in it; on PostgreSQL in a database that goes with this process."""
+    if backend != "postgres":
+        return RunningServer(options=options, **attributes)
+    environment = {"DATABASE_URL": shared_cluster().create_database()}
+    return RunningServer(options=("--backend=postgres", *options), environment=environment, **attributes)
+
+
+async def start_store(test: TestCase, opened: OpenedStore) -> OpenedStore:
+    """Start everything that a backend opened to; it stops after the test."""
+    for part in (opened.space, opened.index, opened.blobs):
+        if part is not None:
+            test.addCleanup(stop, part)
+            await part.start()
+    return opened
+
+
+@cache
+def _template() -> str:
+    """The DSN of a database that will have the schema once somebody has started a store in it."""
+    return shared_cluster().create_database()
+
+
+async def new_postgres_store(test: TestCase) -> OpenedStore:
+    """A started store in an empty database of its own. Tables are copied, not made anew each time."""
+    template = _template()
+    if not shared_cluster().query(
+        "SELECT 1 FROM pg_tables WHERE tablename = 'versions'", database=database_of(template)
+    ):
+        opened = open_postgres(template)
+        for part in (opened.space, opened.index, opened.blobs):
+            if part is not None:
+                await part.start()
+        for part in (opened.blobs, opened.index, opened.space):
+            if part is not None:
+                await part.stop()
+    return await start_store(test, open_postgres(new_database(test, database_of(template))))
