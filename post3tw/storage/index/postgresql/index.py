@@ -1,0 +1,184 @@
+"""The index on PostgreSQL.
+
+Theory of operation =================== The transactions are those of SQLite, but each `await` is a way to the server
+and back, and each commit a sync of its disk. Both are shared.
+
+**Writing.** `run` puts a transaction into a queue. At the end of the reactor's turn, those whose locks do not collide
+become a group (`group_commit`), which is one transaction of the database on one connection (`group`): the coroutines
+are driven in step, each step sends a statement of every member in one exchange (`lockstep`, `pipeline`), and one
+COMMIT serves all. Two connections write, so that one group's statements run while the other's COMMIT waits for the
+disk.
+
+**Locks** are declared, taken in the database for the whole group at once, before its first question, in an order that
+is the same on every node (`locks`). So nodes need not know each other, and no group holds what another waits for in a
+circle.
+
+**Isolation.** READ COMMITTED for writers, with locks taken first; a single statement's own state for reads that ask
+once, REPEATABLE READ for those that ask more often (`reads`).
+
+**Failure.** A member that fails before its first write is answered with its error. After that, and when a statement
+fails, the group is rolled back; the member because of which runs alone, the others once more together, then each
+alone. What lost a race (serialization failure, deadlock, unique violation) is tried ATTEMPTS times. When the
+connection fails during COMMIT nobody knows what came of it: the callers are told ServiceUnavailable, and none that it
+succeeded. A caller that is cancelled before its transaction began leaves nothing; later it learns what came of it.
+
+**Durability** is the database's: `full` leaves `synchronous_commit` as it is configured there (so that it may also
+wait for a standby), `relaxed` turns it off, which may lose the last moments before a crash but never harms the
+database.
+
+**Timeouts.** Nothing waits for ever: locks LOCK_TIMEOUT, reading statements STATEMENT_TIMEOUT, any answer
+ANSWER_TIMEOUT. Writers have no statement_timeout, because one that ends a COMMIT which waits for a synchronous
+standby is no error to PostgreSQL: the COMMIT is reported as done, although it may be lost with the primary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+from zope.interface import implementer
+
+from post3tw.model.errors import ServiceUnavailable, SlowDown
+from post3tw.storage.index.postgresql.group_commit import GroupCommit
+from post3tw.storage.index.postgresql.reads import Reads
+from post3tw.storage.interfaces import IIndex, Lock
+from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.pool import Pool
+
+T = TypeVar("T")
+
+WRITERS, POINT_READERS, SNAPSHOT_READERS = 2, 2, 4
+"""Connections, unless told otherwise."""
+
+LOCK_TIMEOUT = 10.0
+STATEMENT_TIMEOUT = 30.0
+ANSWER_TIMEOUT = 45.0
+"""Seconds."""
+
+_WALKS: Mapping[str, str | int] = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+"""Every statement is a walk along an index, whatever the parameters and the statistics are, so nothing is gained by
+planning it again and again; and an empty table, as it is when the first plans are made, must not be a reason for
+another plan."""
+
+
+class Notices(Protocol):
+    """As much as the index needs of `post3tw.storage.postgresql.notices.Notices`."""
+
+    @property
+    def current(self) -> bool:
+        """Whether caches may be believed now."""
+
+    def subscribe(self, forget: Callable[..., None]) -> None:
+        """Have a function called at every change of a bucket."""
+
+    def announcement(self, buckets: Collection[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:
+        """The statement that tells other nodes of changed buckets, with its parameters."""
+
+    def forget(self, buckets: Iterable[tuple[str, str]]) -> None:
+        """Tell this node's caches."""
+
+
+@implementer(IIndex)
+@define(eq=False)
+class PostgresIndex:
+    """An index in a database whose schema is there already (`post3tw.storage.postgresql.migrations`).
+
+    Attributes:
+        reactor: of the server.
+        dsn: where the database is.
+        notices: how nodes tell each other of changed buckets.
+        durability: "full" or "relaxed".
+        writers: connections that write.
+        point_readers: connections for reads that ask once.
+        snapshot_readers: connections for reads that ask more often.
+        backlog_limit: transactions that may wait; more are refused.
+    """
+
+    reactor: Any
+    dsn: Dsn
+    notices: Notices
+    durability: str = "full"
+    writers: int = WRITERS
+    point_readers: int = POINT_READERS
+    snapshot_readers: int = SNAPSHOT_READERS
+    backlog_limit: int = 10_000
+    _writing: GroupCommit = field(init=False)
+    _reading: Reads = field(init=False)
+    _open: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        writing = {**_WALKS, "lock_timeout": _milliseconds(LOCK_TIMEOUT), "statement_timeout": 0}
+        if self.durability == "relaxed":
+            writing["synchronous_commit"] = "off"
+        reading = {
+            **_WALKS,
+            "statement_timeout": _milliseconds(STATEMENT_TIMEOUT),
+            "default_transaction_read_only": "on",
+        }
+        self._writing = GroupCommit(self.reactor, self._pool(self.writers, writing), self.notices)
+        self._reading = Reads(
+            self.reactor,
+            self._pool(self.point_readers, reading),
+            self._pool(self.snapshot_readers, reading),
+            self.notices,
+        )
+
+    def _pool(self, size: int, settings: Mapping[str, str | int]) -> Pool:
+        return Pool(self.reactor, self.dsn, size, settings, answer_timeout=ANSWER_TIMEOUT)
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            ServiceUnavailable, SlowDown, DatabaseFailed: the database cannot be asked.
+        """
+        await self._reading.run(_begin)
+        self._open = True
+
+    async def stop(self) -> None:
+        """Finish every transaction that was accepted, then close. New ones are refused from now on."""
+        if not self._open:
+            return
+        self._open = False
+        await self._writing.idle()
+        await self._writing.pool.stop()
+        await self._reading.points.stop()
+        await self._reading.snapshots.stop()
+
+    async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
+        """Run a writing transaction under its locks; see IIndex.
+
+        Raises:
+            SlowDown: too many transactions wait already, or a lock was not to be had in time.
+            ServiceUnavailable: the index is not open, or the database went away: it may have been committed or not.
+            InsufficientStorage: the database's disk is full.
+            DatabaseFailed: the database reported another error.
+        """
+        if not self._open:
+            raise ServiceUnavailable
+        if self._writing.backlog >= self.backlog_limit:
+            raise SlowDown
+        return await self._writing.run(transaction, locks)
+
+    async def read(self, transaction: Callable[[Any], Awaitable[T]]) -> T:
+        """Run a reading transaction; see IIndex.
+
+        Raises:
+            SlowDown: too many transactions wait already, or the statement took too long.
+            ServiceUnavailable: the index is not open, or the database is away.
+            DatabaseFailed: the database reported another error; also for an attempt to write.
+        """
+        if not self._open:
+            raise ServiceUnavailable
+        if self._reading.backlog >= self.backlog_limit:
+            raise SlowDown
+        return await self._reading.run(transaction)
+
+
+async def _begin(tx: Any) -> None:
+    await tx.one("SELECT value FROM store WHERE name = 'schema_version'")
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

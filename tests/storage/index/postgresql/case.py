@@ -1,0 +1,91 @@
+"""What the tests of the index on PostgreSQL share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from functools import cache
+from typing import Any
+
+import psycopg
+from attrs import define, field
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from post3tw.storage.index.postgresql.index import PostgresIndex
+from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.migrations import schema_scripts
+from post3tw.testing.postgresql import database_of, new_database, shared_cluster
+
+
+@cache
+def template() -> str:
+    """The name of a database that has the schema and nothing else."""
+    dsn = shared_cluster().create_database()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for _, script in sorted(schema_scripts().items()):
+            connection.execute(script.encode())
+    return database_of(dsn)
+
+
+@define(eq=False)
+class OneNode:
+    """The notices of a node that has no neighbours."""
+
+    current: bool = True
+    told: list[tuple[str, str]] = field(factory=list)
+    caches: list[Callable[..., None]] = field(factory=list)
+
+    def subscribe(self, forget: Callable[..., None]) -> None:
+        """See Notices."""
+        self.caches.append(forget)
+
+    def announcement(self, buckets: Collection[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:
+        """See Notices."""
+        return "UPDATE bucket_changes SET number = number + 1", ()
+
+    def forget(self, buckets: Iterable[tuple[str, str]]) -> None:
+        """See Notices."""
+        for tenant, name in buckets:
+            self.told.append((tenant, name))
+            for forget in self.caches:
+                forget(tenant, name)
+
+
+class PostgresFixture(TestCase):
+    """An empty database for each test."""
+
+    def setUp(self) -> None:
+        """A new database with the schema."""
+        self.dsn = new_database(self, template())
+
+    def make_index(self, **options: Any) -> PostgresIndex:
+        """An index in the test's database, that is not started."""
+        from twisted.internet import reactor
+
+        return PostgresIndex(reactor, Dsn.parse(self.dsn), OneNode(), **options)
+
+
+class PostgresCase(PostgresFixture):
+    """And shortcuts."""
+
+    async def started(self, **options: Any) -> PostgresIndex:
+        """A started index, stopped when the test ends."""
+        index = self.make_index(**options)
+        await index.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(index.stop()))
+        return index
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What somebody else finds in the database."""
+        return shared_cluster().query(sql, *parameters, database=database_of(self.dsn))
+
+    async def together(self, *calls: Any) -> list[Any]:
+        """Start all calls in one turn of the reactor; their results, or the exceptions they raised."""
+
+        async def outcome(call: Any) -> Any:
+            try:
+                return await call
+            except Exception as error:
+                return error
+
+        return await gatherResults([Deferred.fromCoroutine(outcome(call)) for call in calls])
