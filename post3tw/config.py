@@ -35,6 +35,7 @@ class ConfigError(Exception):
 # -- one value -------------------------------------------------------------------------------------------------------
 
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_ORIGIN = re.compile(r"\*|[a-z*][a-z0-9+.*-]*://[^\s/,]+|\*[^\s/,]+", re.IGNORECASE)
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
@@ -80,6 +81,12 @@ def _network(value: str | Network) -> Network:
         return ipaddress.ip_network(value)
     except ValueError:
         raise ValueError(f"{value!r} is not an address or a network such as 10.0.0.0/8") from None
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value) or value.count("*") > 1:
+        raise ValueError(f"{value!r} is not an origin such as https://app.example.com, with one * at most")
+    return value
 
 
 def _optional_path(value: str | Path) -> Path | None:
@@ -174,6 +181,13 @@ OPTIONS = (
         True,
     ),
     Option(
+        "cors-origin",
+        "",
+        "An origin, such as https://*.example.com or *, whose pages may use every bucket from a browser. Repeatable.",
+        _origin,
+        True,
+    ),
+    Option(
         "access-log",
         "",
         "The file to append a JSON line to for each request, opened again on SIGUSR1; standard error when not given.",
@@ -214,6 +228,7 @@ class Config:
     max_connections: int
     max_requests: int
     trusted_proxy: tuple[Network, ...]
+    cors_origin: tuple[str, ...]
     access_log: Path | None
     access_key: str
     secret_key: str = field(repr=False)

@@ -33,8 +33,9 @@ from post3tw.server.descriptors import descriptor_limit, most_connections
 from post3tw.server.ending import is_terminal
 from post3tw.server.listening import CannotListen, Listener
 from post3tw.server.server import Components, Readiness, Server
+from post3tw.service.cors import CorsLookup
 from post3tw.service.identities import Identities
-from post3tw.service.interfaces import IAuthorizedS3Service
+from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
 from post3tw.service.local import local_service
 from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
@@ -212,6 +213,8 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
         domains=config.domain,
         limits=_limits(config),
         trusted_proxies=config.trusted_proxy,
+        cors_rules=provider.cors_rules,
+        cors_origins=config.cors_origin,
         observers=(metrics, access_log),
         ready=ready,
     )
@@ -252,6 +255,7 @@ class _Provider:
     obstacle: Callable[[], str | None] = lambda: None
     place: str = ""
     shared: bool = False
+    cors_rules: ICorsRules | None = None
 
 
 def _provider(config: Config, opened: Any, ids: IdSource, reactor: Any) -> _Provider:
@@ -297,6 +301,7 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, reactor:
         opened.obstacle or (lambda: None),
         opened.place,
         opened.shared,
+        CorsLookup(store.index),
     )
 
 

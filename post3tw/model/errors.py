@@ -87,7 +87,11 @@ class UnexpectedContent(DomainError):
 
 
 class CorsNotEnabled(AccessDenied):
-    """A preflight request to a bucket that does not answer them."""
+    """A preflight request to a bucket that does not answer them. Details: method, resource_type."""
+
+
+class CorsNotAllowed(CorsNotEnabled):
+    """No rule of the bucket allows what a preflight request asks for. Details: method, resource_type."""
 
 
 class ExpiredToken(AccessDenied):
@@ -127,6 +131,10 @@ class IllegalLocationConstraint(DomainError):
 
 class NoSuchTagSet(DomainError):
     """The bucket has no tags. Details: bucket_name."""
+
+
+class NoSuchCorsConfiguration(DomainError):
+    """Details: bucket_name."""
 
 
 class NoSuchBucketPolicy(DomainError):
@@ -330,6 +338,25 @@ class BodyTooLarge(DomainError):
 
 class BadRequest(DomainError):
     """Not HTTP as we read it; the message says why."""
+
+
+# -- forms ------------------------------------------------------------------------------------------------------------
+
+
+class MalformedForm(DomainError):
+    """The body of a form is not well-formed multipart/form-data."""
+
+
+class FormTooLarge(DomainError):
+    """A form has too many bytes beside its file."""
+
+
+class WrongNumberOfFiles(DomainError):
+    """A form has no file, or two."""
+
+
+class InvalidPolicyDocument(DomainError):
+    """The policy of a form is no policy; the message says why."""
 
 
 # -- the server -------------------------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ _UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _NOT_OURS = re.compile("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD(-TRAILER)?")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _CONTENT_SHA256 = "x-amz-content-sha256"
+_CLAIMED_KEY = re.compile(r"AWS4-HMAC-SHA256 .*?Credential=([^/, ]+)/")
 _VERSION_4 = frozenset({"X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"})
 _VERSION_2 = frozenset({"AWSAccessKeyId", "Signature"})
 _SESSION = frozenset({"X-Amz-Security-Token", "x-amz-security-token"})
@@ -128,6 +129,26 @@ class Authenticator:
         if header is not None:
             return self._signed(head, address, header)
         return None, _payload(head.headers.get(_CONTENT_SHA256, "UNSIGNED-PAYLOAD"), None)
+
+    def holder(self, access_key: str, verify: Callable[[str], None]) -> Identity:
+        """Whose an access key is, after `verify` found a signature to be made with its secret; for signatures that are
+        not in the request's head.
+
+        Raises:
+            InvalidAccessKeyId, and what `verify` raises.
+        """
+        return self._credential(access_key, verify).identity
+
+    def claimed_tenant(self, head: RequestHead, address: Address) -> str:
+        """The tenant of the access key that a request names, whether or not its signature is good; "" when it names
+        none. Good for nothing but finding out which bucket is meant."""
+        arguments = address.arguments
+        access_key = arguments.get("X-Amz-Credential", "").partition("/")[0] or arguments.get("AWSAccessKeyId", "")
+        if not access_key:
+            found = _CLAIMED_KEY.match(head.headers.get("authorization", ""))
+            access_key = found[1] if found is not None else ""
+        credential = self.identities.credential(access_key) if access_key else None
+        return credential.identity.tenant if credential is not None else ""
 
     def _signed(self, head: RequestHead, address: Address, header: str) -> tuple[Identity, Payload]:
         authorization = sigv4.parse_authorization(header.encode())

@@ -64,6 +64,8 @@ class S3ErrorCode(Enum):
     """A bucket in another region than the endpoint's."""
     IncompleteBody = 400, "You did not provide the number of bytes specified by the Content-Length HTTP header"
     """The body ended early."""
+    IncorrectNumberOfFilesInPostRequest = 400, "POST requires exactly one file upload per request."
+    """A form without a file, or with two."""
     InsufficientStorage = 507, "There is not enough storage left to fulfil the request."
     """The disk is full. Not a code of AWS."""
     InternalError = 500, "We encountered an internal error. Please try again."
@@ -93,6 +95,11 @@ class S3ErrorCode(Enum):
     """Completing an upload with a part that is not there, or a GET of one."""
     InvalidPartOrder = 400, "The list of parts was not in ascending order. Parts must be ordered by part number."
     """Completing an upload with parts out of order."""
+    InvalidPolicyDocument = (
+        400,
+        "The content of the form does not meet the conditions specified in the policy document.",
+    )
+    """The policy of a form is none."""
     InvalidRange = 416, "The requested range is not satisfiable"
     """A range that begins past the end."""
     InvalidRequest = 400, "Invalid Request"
@@ -116,6 +123,8 @@ class S3ErrorCode(Enum):
     """An access control list that is none."""
     MalformedPolicy = 400, "Policies must be valid JSON and the first byte must be '{'"
     """A policy that is none."""
+    MalformedPOSTRequest = 400, "The body of your POST request is not well-formed multipart/form-data."
+    """Not a form."""
     MalformedTrailerError = (
         400,
         "The request contained trailing data that was not well-formed or did not conform to our published schema.",
@@ -128,6 +137,8 @@ class S3ErrorCode(Enum):
     """A document that is not XML, or not the one asked for."""
     MaxMessageLengthExceeded = 400, "Your request was too big."
     """A document longer than documents get."""
+    MaxPostPreDataLengthExceededError = 400, "Your POST request fields preceding the upload file were too large."
+    """More than 20 KiB of a form beside its file."""
     MetadataConfigurationNotFound = 404, "The metadata configuration does not exist."
     """The bucket has no metadata tables."""
     MetadataTooLarge = 400, "Your metadata headers exceed the maximum allowed metadata size"
@@ -144,6 +155,8 @@ class S3ErrorCode(Enum):
     """The bucket has no policy."""
     NoSuchConfiguration = 404, "The specified configuration does not exist."
     """The bucket has no analytics, inventory, metrics or tiering configuration of this id."""
+    NoSuchCORSConfiguration = 404, "The CORS configuration does not exist"
+    """The bucket has no rules for other origins."""
     NoSuchKey = 404, "The specified key does not exist."
     """No such object, or a delete marker is its latest version."""
     NoSuchLifecycleConfiguration = 404, "The lifecycle configuration does not exist"
@@ -227,12 +240,14 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.BucketNotEmpty: S3ErrorCode.BucketNotEmpty,
     domain.BlobGone: S3ErrorCode.OperationAborted,
     domain.ClientGone: S3ErrorCode.IncompleteBody,
+    domain.CorsNotAllowed: S3ErrorCode.AccessForbidden,
     domain.CorsNotEnabled: S3ErrorCode.AccessForbidden,
     domain.ContentSHA256Mismatch: S3ErrorCode.XAmzContentSHA256Mismatch,
     domain.CorruptedData: S3ErrorCode.InternalError,
     domain.EntityTooLarge: S3ErrorCode.EntityTooLarge,
     domain.EntityTooSmall: S3ErrorCode.EntityTooSmall,
     domain.ExpiredToken: S3ErrorCode.AccessDenied,
+    domain.FormTooLarge: S3ErrorCode.MaxPostPreDataLengthExceededError,
     domain.HeadTooLarge: S3ErrorCode.RequestHeaderSectionTooLarge,
     domain.IllegalLocationConstraint: S3ErrorCode.IllegalLocationConstraintException,
     domain.IncompleteBody: S3ErrorCode.IncompleteBody,
@@ -245,6 +260,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.InvalidLocationConstraint: S3ErrorCode.InvalidLocationConstraint,
     domain.InvalidPart: S3ErrorCode.InvalidPart,
     domain.InvalidPartOrder: S3ErrorCode.InvalidPartOrder,
+    domain.InvalidPolicyDocument: S3ErrorCode.InvalidPolicyDocument,
     domain.InvalidRange: S3ErrorCode.InvalidRange,
     domain.InvalidRequest: S3ErrorCode.InvalidRequest,
     domain.InvalidRetentionPeriod: S3ErrorCode.InvalidRetentionPeriod,
@@ -254,6 +270,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.InvalidURI: S3ErrorCode.InvalidURI,
     domain.KeyTooLong: S3ErrorCode.KeyTooLongError,
     domain.MalformedACL: S3ErrorCode.MalformedACLError,
+    domain.MalformedForm: S3ErrorCode.MalformedPOSTRequest,
     domain.MalformedPolicy: S3ErrorCode.MalformedPolicy,
     domain.MalformedTrailer: S3ErrorCode.MalformedTrailerError,
     domain.MalformedXML: S3ErrorCode.MalformedXML,
@@ -269,6 +286,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.NoPublicAccessBlock: S3ErrorCode.NoSuchPublicAccessBlockConfiguration,
     domain.NoSuchBucket: S3ErrorCode.NoSuchBucket,
     domain.NoSuchConfiguration: S3ErrorCode.NoSuchConfiguration,
+    domain.NoSuchCorsConfiguration: S3ErrorCode.NoSuchCORSConfiguration,
     domain.NoSuchBucketPolicy: S3ErrorCode.NoSuchBucketPolicy,
     domain.NoSuchKey: S3ErrorCode.NoSuchKey,
     domain.NoSuchLifecycleConfiguration: S3ErrorCode.NoSuchLifecycleConfiguration,
@@ -290,6 +308,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.UnexpectedContent: S3ErrorCode.UnexpectedContent,
     domain.UnresolvableGrant: S3ErrorCode.UnresolvableGrantByEmailAddress,
     domain.UnsignedHeaders: S3ErrorCode.AccessDenied,
+    domain.WrongNumberOfFiles: S3ErrorCode.IncorrectNumberOfFilesInPostRequest,
 }
 """Domain error to S3's; subclasses that are not in it are what their base is."""
 

@@ -55,6 +55,7 @@ class IExchange(Interface):
     bytes_out = Attribute("int: body bytes written")
     first_byte = Attribute("float | None: when the reply's head left, in seconds since the epoch")
     started = Attribute("bool: whether anything of the reply was written, so that it cannot become another one")
+    also = Attribute("Fields: headers that the reply gets, whichever it becomes; none at first")
     gone = Attribute("bool: whether nobody is there any more to read the reply")
 
     def send_continue() -> None:

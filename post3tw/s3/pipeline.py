@@ -24,16 +24,19 @@ from twisted.logger import Logger
 
 from post3tw.api.operation import Operation
 from post3tw.api.routes import route
-from post3tw.model.errors import ClientGone, CorruptedData, CorsNotEnabled, NotImplementedHere, SlowDown
-from post3tw.model.identity import Caller
+from post3tw.model.errors import ClientGone, CorruptedData, NotImplementedHere, SlowDown
+from post3tw.model.identity import Caller, Identity
 from post3tw.model.ids import IdSource
-from post3tw.s3.addressing import Addressing
+from post3tw.s3.addressing import Address, Addressing
 from post3tw.s3.authentication import Authenticator, Payload, hoisted_headers
 from post3tw.s3.body import read_document, request_body, require_length, stored_headers
+from post3tw.s3.cors import CrossOrigin
 from post3tw.s3.error_replies import error_reply
 from post3tw.s3.errors import S3ErrorCode, code_of
-from post3tw.s3.exchange import IExchange
+from post3tw.s3.exchange import IExchange, RequestHead
 from post3tw.s3.limits import Limits
+from post3tw.s3.post_form import NAME as POST_OBJECT
+from post3tw.s3.post_form import PostForm, is_form
 from post3tw.s3.proxies import TrustedProxies
 from post3tw.s3.record import CLIENT_GONE, RequestObserver, RequestRecord, redacted
 from post3tw.service.interfaces import IAuthorizedS3Service, Method
@@ -50,6 +53,7 @@ class Pipeline:
         ids: clock and request ids.
         limits: how much at a time.
         proxies: which of them are believed.
+        cross_origin: what pages of other origins are told.
         observers: are told of every request.
         host_id: x-amz-id-2: which server this is, meaningless to clients.
         running: how many requests are being served.
@@ -63,13 +67,16 @@ class Pipeline:
     ids: IdSource
     limits: Limits
     proxies: TrustedProxies
+    cross_origin: CrossOrigin
     observers: Sequence[RequestObserver] = ()
     host_id: str = ""
     running: int = field(default=0, init=False)
     _operations: Mapping[str, Method] = field(init=False)
+    _forms: PostForm = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._operations = self.service.operations()
+        self._forms = PostForm(self.service, self.authenticator, self.ids.now)
 
     def serve(self, exchange: IExchange) -> None:
         """Answer a request, now or later."""
@@ -106,7 +113,13 @@ class Pipeline:
         address = self.addressing.locate(head)
         record.bucket, record.key = address.bucket, address.key
         if head.method == "OPTIONS":
-            raise CorsNotEnabled()
+            self._answer(exchange, record, 200, [*await self.cross_origin.preflight(head, address)])
+            return
+        if "origin" in head.headers:
+            exchange.also = await self.cross_origin.headers(head, address)
+        if is_form(head, address):
+            await self._take_form(exchange, record, address)
+            return
         arguments: Mapping[str, str] = address.arguments
         headers = stored_headers(head.headers)
         if arguments:
@@ -119,7 +132,7 @@ class Pipeline:
         method = self._operations.get(operation.name)
         if method is None:
             raise NotImplementedHere(f"{operation.name} is not implemented here.", operation=operation.name)
-        caller = Caller(identity, record.request_id, record.remote_ip, head.secure)
+        caller = _caller(identity, record, head)
         input = operation.parse_head(address.bucket, address.key, arguments, headers)
         await self.service.admit(caller, operation.name, input)
         output = await self._run(exchange, operation, method, caller, input, payload)
@@ -149,14 +162,29 @@ class Pipeline:
         operation.parse_payload(input, document)
         return await method(caller, input)
 
+    async def _take_form(self, exchange: IExchange, record: RequestRecord, address: Address) -> None:
+        record.operation = POST_OBJECT
+        reply = await self._forms.upload(
+            exchange, address, record, lambda identity: _caller(identity, record, exchange.head)
+        )
+        self._answer(exchange, record, *reply)
+
+    def _answer(
+        self, exchange: IExchange, record: RequestRecord, status: int, headers: list[tuple[str, str]], body: bytes = b""
+    ) -> None:
+        """Answer in one go."""
+        record.status = status
+        headers += [("x-amz-request-id", record.request_id), ("x-amz-id-2", self.host_id)]
+        exchange.reply(status, headers, body)
+
     async def _reply(self, exchange: IExchange, record: RequestRecord, operation: Operation, output: Any) -> None:
         status, headers, document = operation.serialise(output)
-        headers += [("x-amz-request-id", record.request_id), ("x-amz-id-2", self.host_id)]
-        record.status = status
         body = getattr(output, "body", None)
         if body is None:
-            exchange.reply(status, headers, document)
+            self._answer(exchange, record, status, headers, document)
             return
+        headers += [("x-amz-request-id", record.request_id), ("x-amz-id-2", self.host_id)]
+        record.status = status
         length = len(body) if isinstance(body, bytes) else body.length
         if output.content_length is None:
             headers.append(("Content-Length", str(length)))
@@ -184,10 +212,7 @@ class Pipeline:
             exchange.drop()
             return
         resource = record.uri.partition("?")[0]
-        status, headers, document = error_reply(error, resource, record.request_id, self.host_id)
-        record.status = status
-        headers += [("x-amz-request-id", record.request_id), ("x-amz-id-2", self.host_id)]
-        exchange.reply(status, headers, document)
+        self._answer(exchange, record, *error_reply(error, resource, record.request_id, self.host_id))
 
     def _opened(self, exchange: IExchange) -> RequestRecord:
         head = exchange.head
@@ -212,6 +237,10 @@ class Pipeline:
                 observer.observe(record)
             except Exception:
                 self.log.failure("An observer of requests failed.")
+
+
+def _caller(identity: Identity | None, record: RequestRecord, head: RequestHead) -> Caller:
+    return Caller(identity, record.request_id, record.remote_ip, head.secure)
 
 
 def _resumed(

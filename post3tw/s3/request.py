@@ -47,6 +47,7 @@ class S3Request(http.Request):
         self.first_byte: float | None = None
         self.started = False
         self.gone = False
+        self.also: Fields = ()
         self._pending: bytes | None = None
         self._continued = False
         self._gone_callback: Callable[[], object] | None = None
@@ -169,6 +170,8 @@ class S3Request(http.Request):
         connection = "" if channel.keeps(self) else "Connection: close\r\n"
         if self.head.version == "HTTP/1.0" and not connection:
             connection = "Connection: keep-alive\r\n"
+        if self.also:
+            headers = [*headers, *self.also]
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
         count = len(headers)
         if lines.count("\n") != count or lines.count("\r") != count or "\0" in lines:

@@ -16,13 +16,14 @@ from post3tw.model.ids import IdSource
 from post3tw.s3.addressing import Addressing
 from post3tw.s3.authentication import Authenticator, IdentitySource
 from post3tw.s3.channel import S3Channel
+from post3tw.s3.cors import CrossOrigin, open_to
 from post3tw.s3.departures import Departures
 from post3tw.s3.limits import Limits
 from post3tw.s3.pipeline import Pipeline
 from post3tw.s3.proxies import Network, TrustedProxies
 from post3tw.s3.record import RequestObserver
 from post3tw.s3.request import S3Request
-from post3tw.service.interfaces import IAuthorizedS3Service
+from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
 from post3tw.wire.dates import http_date
 
 
@@ -224,6 +225,8 @@ def make_site(
     domains: Iterable[str] = (),
     limits: Limits | None = None,
     trusted_proxies: Iterable[Network] = (),
+    cors_rules: ICorsRules | None = None,
+    cors_origins: Sequence[str] = (),
     observers: Sequence[RequestObserver] = (),
     ready: Callable[[], str | None] = lambda: None,
 ) -> S3Site:
@@ -238,18 +241,22 @@ def make_site(
         domains: below which a host names a bucket.
         limits: of everything.
         trusted_proxies: whose X-Forwarded-For is believed.
+        cors_rules: what buckets say to pages of other origins, if they do.
+        cors_origins: patterns of origins whose pages may do everything in every bucket.
         observers: are told of every request.
         ready: what stands in the way of serving, None when nothing does.
     """
     limits = limits or Limits()
     addressing = Addressing(domains)
+    authenticator = Authenticator(identities, region, ids.now)
     pipeline = Pipeline(
         service=service,
-        authenticator=Authenticator(identities, region, ids.now),
+        authenticator=authenticator,
         addressing=addressing,
         ids=ids,
         limits=limits,
         proxies=TrustedProxies(tuple(trusted_proxies)),
+        cross_origin=CrossOrigin(cors_rules, authenticator.claimed_tenant, open_to(cors_origins)),
         observers=observers,
         host_id=base64.b64encode(secrets.token_bytes(48)).decode("ascii"),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
+from post3tw.model.cors import CorsRule
 from post3tw.model.identity import Caller
 
 Method = Callable[..., Coroutine[Any, Any, Any]]
@@ -59,3 +60,12 @@ class IAuthorizedS3Service(IS3Service):
         Raises:
             AccessDenied, NoSuchBucket, NotImplementedHere (a member that this provider does not honour), …
         """
+
+
+class ICorsRules(Interface):
+    """Where the protocol learns what pages of other origins may do with a bucket. Nobody is asked for permission: a
+    browser's preflight request has no signature, and the rules give nothing but headers."""
+
+    async def rules_of(tenant: str, bucket: str) -> Sequence[CorsRule] | None:
+        """The rules of a bucket, named as clients do (`bucket` in this tenant, or `tenant:bucket`); None when there is
+        no such bucket."""

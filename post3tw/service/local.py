@@ -13,6 +13,7 @@ from post3tw.service.authorization import AuthorizedService
 from post3tw.service.bucket_tagging import BucketTagging
 from post3tw.service.buckets import Buckets
 from post3tw.service.copying import Copying
+from post3tw.service.cors import BucketCors
 from post3tw.service.interfaces import IS3Service, Method
 from post3tw.service.listing import Listing
 from post3tw.service.multipart import Multipart
@@ -30,6 +31,7 @@ from post3tw.service.versioning import BucketVersioning
 NOUNS = (
     Buckets,
     BucketTagging,
+    BucketCors,
     BucketVersioning,
     BucketLock,
     Acls,

@@ -122,7 +122,7 @@ def parse_authorization(value: bytes) -> Authorization:
         raise _header_malformed(
             "the authorization header requires three components: Credential, SignedHeaders, and Signature."
         )
-    credential = _credential(components[b"Credential"])
+    credential = parse_credential(components[b"Credential"])
     if credential is None:
         raise _header_malformed(_EXPECTED_CREDENTIAL)
     signed_headers = _signed_headers(components[b"SignedHeaders"])
@@ -153,7 +153,7 @@ def parse_presigned(parameters: Iterable[tuple[str, str]]) -> Presigned:
         )
     if values["Algorithm"] != ALGORITHM:
         raise AuthorizationQueryParametersError(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
-    credential = _credential(values["Credential"].encode())
+    credential = parse_credential(values["Credential"].encode())
     if credential is None:
         raise AuthorizationQueryParametersError(f"Error parsing the X-Amz-Credential parameter; {_EXPECTED_CREDENTIAL}")
     signed_headers = _signed_headers(values["SignedHeaders"].encode())
@@ -196,7 +196,8 @@ def _expires(text: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _credential(text: bytes) -> Credential | None:
+def parse_credential(text: bytes) -> Credential | None:
+    """Read `ACCESS_KEY/DATE/REGION/SERVICE/aws4_request`; None when it is not that."""
     try:
         access_key, date, region, service, terminal = text.decode("ascii").rsplit("/", 4)
     except ValueError:
@@ -230,23 +231,29 @@ def check_scope(credential: Credential, region: str, timestamp: str, *, presigne
         AuthorizationHeaderMalformed: in the header. Details: region, when that is wrong.
         AuthorizationQueryParametersError: in the query.
     """
-    details: dict[str, object] = {}
-    if credential.date != timestamp[:8]:
-        why = (
-            f'Invalid credential date "{credential.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
-        )
-    elif credential.region != region:
-        why = f"the region '{credential.region}' is wrong; expecting '{region}'"
-        details["region"] = region
-    elif credential.service != "s3":
-        why = f'incorrect service "{credential.service}". This endpoint belongs to "s3".'
-    elif credential.terminal != TERMINAL:
-        why = f'incorrect terminal "{credential.terminal}". This endpoint uses "{TERMINAL}".'
-    else:
+    why = scope_fault(credential, region, timestamp)
+    if why is None:
         return
+    details: dict[str, object] = {} if credential.region == region else {"region": region}
     if presigned:
         raise AuthorizationQueryParametersError(f"Error parsing the X-Amz-Credential parameter; {why}", **details)
     raise _header_malformed(why, **details)
+
+
+def scope_fault(credential: Credential, region: str, timestamp: str) -> str | None:
+    """What is wrong with a scope that is to be of `region`, of this service and the day of `timestamp`; None if
+    nothing is."""
+    if credential.date != timestamp[:8]:
+        return (
+            f'Invalid credential date "{credential.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
+        )
+    if credential.region != region:
+        return f"the region '{credential.region}' is wrong; expecting '{region}'"
+    if credential.service != "s3":
+        return f'incorrect service "{credential.service}". This endpoint belongs to "s3".'
+    if credential.terminal != TERMINAL:
+        return f'incorrect terminal "{credential.terminal}". This endpoint uses "{TERMINAL}".'
+    return None
 
 
 def request_time(x_amz_date: str | None, date: str | None) -> tuple[str, int]:

@@ -217,8 +217,11 @@ ALICE = Credential(Identity("alice-id", "Alice", "ALICEKEY"), "alice-secret")
 LOCKED_OUT = Credential(Identity("bob-id", "Bob", "BOBKEY"), "bob-secret", disabled=True)
 
 
+CAROL = Credential(Identity("carol-id", "Carol", "CAROLKEY", tenant="acme"), "carol-secret")
+
+
 class Users:
-    """Two users, one of them disabled."""
+    """Three users: one is disabled, one of another tenant."""
 
     def credential(self, access_key: str) -> Credential | None:
-        return {"ALICEKEY": ALICE, "BOBKEY": LOCKED_OUT}.get(access_key)
+        return {"ALICEKEY": ALICE, "BOBKEY": LOCKED_OUT, "CAROLKEY": CAROL}.get(access_key)

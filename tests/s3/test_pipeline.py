@@ -141,11 +141,6 @@ class RefusalTests(ServingTestCase):
             self.assertEqual((reply.status, reply.code), (405, "MethodNotAllowed"), method)
             self.assertIn("GET", reply.headers["allow"])
 
-    async def test_preflight(self) -> None:
-        """OPTIONS is answered as by a bucket without CORS."""
-        reply = await self.ask(wire(b"OPTIONS", b"/b/k", [(b"Host", b"h"), (b"Origin", b"http://o")]))
-        self.assertEqual((reply.status, reply.code), (403, "AccessForbidden"))
-
     async def test_other_services(self) -> None:
         """A form for IAM or STS is refused at once."""
         form = b"Action=ListRoles&Version=2010-05-08"
