@@ -65,9 +65,14 @@ def root_key(data_dir: Path, choice: Callable[[Sequence[str]], str] = secrets.ch
         raise CredentialsRefused(f"{path} cannot be made: {error.strerror}") from None
 
 
-def _make(path: Path, choice: Callable[[Sequence[str]], str]) -> RootKey:
+def new_key(choice: Callable[[Sequence[str]], str] = secrets.choice) -> tuple[str, str]:
+    """A new access key and its secret, as long as AWS's. `choice` picks one of several characters at random."""
     access_key = "POST3" + "".join(choice(_ACCESS_ALPHABET) for _ in range(15))
-    secret_key = "".join(choice(_SECRET_ALPHABET) for _ in range(40))
+    return access_key, "".join(choice(_SECRET_ALPHABET) for _ in range(40))
+
+
+def _make(path: Path, choice: Callable[[Sequence[str]], str]) -> RootKey:
+    access_key, secret_key = new_key(choice)
     text = f"[{PROFILE}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"
     # Under another name first: a start that is cut off must not leave half a key, nor lose one that was shown.
     unfinished = path.with_name(f"{path.name}.new")

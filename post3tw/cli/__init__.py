@@ -8,7 +8,10 @@ from importlib import import_module
 
 from post3tw import __version__
 
-VERBS = {"serve": "serve S3 from a directory of this machine"}
+VERBS = {
+    "serve": "serve S3 from a directory of this machine",
+    "keys": "list, create, disable and delete access keys of an identities file",
+}
 """What `post3` can do. Each verb is a module with `main(arguments) -> int`."""
 
 
