@@ -67,13 +67,13 @@ class FindTests(SynchronousTestCase):
             "from post3tw.storage.backends import LazyBackend\n"
             f"working = LazyBackend('working', 'for tests', '{__name__}.Working')\n",
         )
-        self.assertEqual(list(installed_backends()), ["fs", "working"])
+        self.assertEqual(list(installed_backends()), ["fs", "postgres", "working"])
         self.assertEqual(find_backend("working").description, "for tests")
 
     def test_wrong_name(self) -> None:
         """A wrong name lists what is installed."""
         text = str(self.assertRaises(StoreRefused, find_backend, "tape"))
-        self.assertEqual(text, "no backend is called 'tape'; installed: fs")
+        self.assertEqual(text, "no backend is called 'tape'; installed: fs, postgres")
 
     def test_broken_plugin(self) -> None:
         """A plugin file that cannot be imported is named with its error, because it may be the one that was meant."""
