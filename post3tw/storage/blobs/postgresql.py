@@ -33,9 +33,10 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from post3tw.model.errors import CorruptedData, DomainError, StorageFailed
+from post3tw.model.errors import BlobGone, CorruptedData, DomainError, StorageFailed
 from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter, IMeasured
 from post3tw.storage.postgresql.connection import Connection
+from post3tw.storage.postgresql.failures import DatabaseFailed
 from post3tw.storage.postgresql.pool import Pool, shielded
 from post3tw.storage.postgresql.statements import ask, int4, int8, number
 
@@ -235,7 +236,7 @@ class PostgresWriter:
         self._rest.clear()
         sql = _FINISH % (b"" if self._store.durable else _NO_WAIT)
         if not await self._ask(sql, [self._blob_id, int8(size)]):
-            raise self._failed("it was deleted while it was written")
+            raise BlobGone
 
     async def _discard(self) -> None:
         self._usable = False
@@ -251,7 +252,12 @@ class PostgresWriter:
             _log.failure("an abandoned blob is left to the sweeper", blob=self._blob_id.hex())
 
     async def _put(self, block: bytes) -> None:
-        await self._ask(_APPEND, [self._blob_id, int4(self._blocks), block])
+        try:
+            await self._ask(_APPEND, [self._blob_id, int4(self._blocks), block])
+        except DatabaseFailed as error:
+            if isinstance(error.__cause__, errors.ForeignKeyViolation):
+                raise BlobGone from error
+            raise
         self._blocks += 1
 
     async def _ask(self, sql: bytes, parameters: list[bytes]) -> int:
@@ -334,19 +340,17 @@ class PostgresReader:
     async def _fetch(self, offset: int, length: int) -> bytes:
         size = self._block_size
         first, last = offset // size, (offset + length - 1) // size
-        start = offset - first * size
+        start, there = offset - first * size, min((last + 1) * size, self._size) - first * size
         if first != last:
             sql, parameters = _SEVERAL, [self._blob_id, int4(first), int4(last)]
-        elif length == min(size, self._size - first * size):
+        elif length == there:
             sql, parameters = _WHOLE, [self._blob_id, int4(first)]
         else:
             sql, parameters = _PIECE, [self._blob_id, int4(first), int4(start + 1), int4(length)]
-            start = 0
+            start, there = 0, length
         rows = await self._store.pool.run(lambda connection: ask(connection, sql, parameters))
         blocks = [rows.get_value(row, 0) or b"" for row in range(rows.ntuples)]
         data = blocks[0] if len(blocks) == 1 else b"".join(blocks)
-        if len(data) != length:
-            data = data[start : start + length]
-        if rows.ntuples != last - first + 1 or len(data) != length:
+        if len(data) != there or rows.ntuples != last - first + 1:
             raise CorruptedData(blob=self._blob_id.hex())
-        return bytes(data)
+        return data if length == there else data[start : start + length]
