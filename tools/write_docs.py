@@ -17,6 +17,8 @@ from post3tw.config import OPTIONS
 from post3tw.s3.errors import S3ErrorCode
 from post3tw.service.local import NOUNS
 from post3tw.service.operation import Declaration
+from post3tw.storage.backends import find_backend
+from post3tw.tap import backend_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 LEVELS = ("service", "bucket", "object")
@@ -83,10 +85,20 @@ def options() -> str:
     return table(("option", "variable", "default", "meaning"), rows)
 
 
+def postgres_options() -> str:
+    """What the backend `postgres` understands beside them."""
+    rows = [
+        (f"`--{option.name}`", f"`{option.variable}`", f"`{option.default}`" if option.default else "", option.help)
+        for option in backend_options(find_backend("postgres"))
+    ]
+    return table(("option", "variable", "default", "meaning"), rows)
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "operations": ("operations.md", operations),
     "errors": ("errors.md", errors),
     "options": ("configuration.md", options),
+    "postgres options": ("configuration.md", postgres_options),
 }
 """Name of a section to the page that has it and the function that writes it."""
 
