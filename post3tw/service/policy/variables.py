@@ -18,12 +18,13 @@ from typing import Final
 
 from attrs import frozen
 
+from post3tw.service.policy.keys import canonical_key
 from post3tw.service.policy.wildcards import Wildcard, wildcard, wildcard_of
 
 Values = Callable[[str], Sequence[str] | None]
-"""How the values of a condition key, in lower case, are found for a request; None when it has none."""
+"""How the values of a condition key (see keys.canonical_key) are found for a request; None when it has none."""
 
-_REFERENCE: Final = re.compile(r"\$\{([^${}]*)\}")
+_REFERENCE: Final = re.compile(r"\$\{(\$|[^${}]*)\}")
 _VARIABLE: Final = re.compile(r"\s*([A-Za-z0-9]+:[^\s,']+)\s*(?:,\s*'([^']*)'\s*)?")
 
 
@@ -100,9 +101,10 @@ def _piece(name: str) -> tuple[str, bool] | _Variable:
     if name in ("*", "?", "$"):
         return name, False
     variable = _VARIABLE.fullmatch(name)
-    if variable is None:
+    key = canonical_key(variable[1]) if variable is not None else None
+    if variable is None or key is None:
         raise BadVariable("${" + name + "}")
-    return _Variable(variable[1].lower(), variable[2])
+    return _Variable(key, variable[2])
 
 
 @frozen

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unittest
 from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.service.policy.wildcards import wildcard, wildcard_of
 
@@ -27,10 +27,11 @@ def _reference(pattern: str, text: str) -> bool:
     return reachable[-1]
 
 
-class Matching(unittest.TestCase):
+class MatchingTests(SynchronousTestCase):
     """What is matched."""
 
-    def test_stars_take_any_characters_and_question_marks_one(self) -> None:
+    def test_wild_characters(self) -> None:
+        """A star stands for any characters, a question mark for exactly one, and everything else for itself."""
         for pattern, matching, others in (
             ("", [""], ["a"]),
             ("*", ["", "a", "a/b\n"], []),
@@ -49,24 +50,28 @@ class Matching(unittest.TestCase):
                 self.assertFalse(wildcard(pattern).matches(text), (pattern, text))
 
     @given(_PATTERN, _ALPHABET)
-    def test_the_reference_agrees(self, pattern: str, text: str) -> None:
+    def test_reference(self, pattern: str, text: str) -> None:
+        """Every pattern matches what a textbook's slow table says."""
         self.assertEqual(wildcard(pattern).matches(text), _reference(pattern, text))
 
     @given(st.lists(_ALPHABET, min_size=2, max_size=4), st.sampled_from(["*", "?", "*?*", "b?"]))
-    def test_a_text_matches_the_pattern_that_it_was_made_from(self, pieces: list[str], between: str) -> None:
+    def test_own_pattern(self, pieces: list[str], between: str) -> None:
+        """A text matches the pattern that it was made from."""
         self.assertTrue(wildcard(between.join(pieces)).matches(between.replace("?", "a").join(pieces)))
 
-    def test_wild_characters_of_an_inserted_text_stand_for_themselves(self) -> None:
+    def test_inserted_text(self) -> None:
+        """Wild characters of a text that is put into a pattern stand for themselves."""
         home = wildcard_of([("home/", True), ("*", False), ("/?", True)])
 
         self.assertTrue(home.matches("home/*/a"))
         self.assertFalse(home.matches("home/ada/a"))
 
 
-class Hostility(unittest.TestCase):
+class HostilityTests(SynchronousTestCase):
     """Patterns and texts that would make another matcher backtrack."""
 
-    def test_no_pattern_takes_longer_than_pattern_and_text_are_long(self) -> None:
+    def test_linear(self) -> None:
+        """No pattern of a policy's size takes longer than it and the text are long."""
         text = "a" * 8_000
         for name, unit in (("stars", "a*"), ("steps", "*a?"), ("runs", "*" + "a" * 50 + "?a"), ("unmet", "a?b*")):
             with self.subTest(name):
@@ -76,7 +81,8 @@ class Hostility(unittest.TestCase):
                     self.assertFalse(pattern.matches(text))
                 self.assertLess(process_time() - began, 0.5)
 
-    def test_a_long_text_with_many_almost_places_is_searched_quickly(self) -> None:
+    def test_many_near_misses(self) -> None:
+        """A long text in which a long segment almost begins at every place is searched quickly."""
         pattern = wildcard("*" + "a" * 1_000 + "?" + "a" * 1_000 + "b*")
         began = process_time()
 
