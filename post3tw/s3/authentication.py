@@ -126,7 +126,7 @@ class Authenticator:
                 return self._presigned(head, address)
             if version_2:
                 return self._presigned_by_version_2(head, address)
-        if header is not None:
+        if header:  # an empty one names nobody
             return self._signed(head, address, header)
         return None, _payload(head.headers.get(_CONTENT_SHA256, "UNSIGNED-PAYLOAD"), None)
 
