@@ -177,7 +177,7 @@ class PutTests(ObjectsCase):
         await self.delete(b"key")
         await self.put(b"key", b"again")
         await self.run_tx(set_tags, self.bucket.id, b"key", None, {"a": "b"}, change_id=b"c" * 16, now=NOW)
-        kinds = [kind for (kind,) in await self.rows("SELECT kind FROM outbox ORDER BY rowid")]
+        kinds = [kind for (kind,) in await self.rows("SELECT kind FROM outbox ORDER BY id")]
         self.assertEqual(
             kinds,
             [
