@@ -104,8 +104,8 @@ class Source:
         return read_version_id(self.bucket, self.version)
 
 
-async def resolve_source(store: Store, caller: Caller, input: Copies) -> Source:
-    """The version that x-amz-copy-source names, once the conditions on it hold.
+async def resolve_source(store: Store, caller: Caller, input: Copies, *, with_body: bool = False) -> Source:
+    """The version that x-amz-copy-source names, once the conditions on it hold; with its inline body on demand.
 
     Raises:
         NoSuchKey, NoSuchVersion, PreconditionFailed.
@@ -117,7 +117,7 @@ async def resolve_source(store: Store, caller: Caller, input: Copies) -> Source:
     key, version_id = key_bytes(named.key), check_version_id(named.version_id)
     try:
         version: Version = await store.index.read(
-            partial(require_object, bucket_id=bucket.id, key=key, version_id=version_id)
+            partial(require_object, bucket_id=bucket.id, key=key, version_id=version_id, with_body=with_body)
         )
     except MethodNotAllowed:
         raise InvalidRequest(

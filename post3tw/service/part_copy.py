@@ -63,7 +63,7 @@ class PartCopying:
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         number = checked_part_number(input.part_number)
         upload = await require_upload(self.store, bucket, key, upload_id_bytes(input.upload_id))
-        source = await resolve_source(self.store, caller, input)
+        source = await resolve_source(self.store, caller, input, with_body=True)
         original = source.version
         first, last = 0, original.size - 1
         if input.copy_source_range is not None:
@@ -138,4 +138,4 @@ def _open(store: Store, version: Version, first: int, length: int) -> IByteSourc
 async def _pieces(version: Version, first: int, length: int) -> AsyncIterator[Piece]:
     """The bytes of a version in one piece; nothing, when it has none."""
     if version.placement is not None and length:
-        yield Piece(version.placement, first, length)
+        yield Piece(version.placement, first, length, version.inline)

@@ -169,6 +169,17 @@ INSERT_VERSION = (
     " body, blob, coding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+UPDATE_VERSION = (
+    "UPDATE versions SET id = ?, seq = ?, is_null = ?, delete_marker = ?, created = ?, size = ?, etag = ?,"
+    " owner_id = ?, owner_name = ?, headers = ?, metadata = ?, tags = ?, storage_class = ?, acl = ?,"
+    " retention_mode = ?, retain_until = ?, legal_hold = ?, checksum = ?, part_count = ?, body = ?, blob = ?,"
+    " coding = ? WHERE bucket = ? AND key = ? AND seq = ?"
+)
+"""Its parameters are those of INSERT_VERSION without bucket and key, then bucket, key and the seq of the row."""
+
+VERSION_WIDTH = 24
+"""How many columns VERSION_COLUMNS are."""
+
 
 def version_from_row(row: Row) -> Version:
     """The version of a row of VERSION_COLUMNS or VERSION_COLUMNS_WITH_BODY.

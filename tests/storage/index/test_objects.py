@@ -43,6 +43,35 @@ class PutTests(ObjectsCase):
         self.assertEqual(len(await self.rows("SELECT 1 FROM versions")), 1)
         await self.check_invariants()
 
+    async def test_replaced_by_anything(self) -> None:
+        """An inline body, an empty one and a delete marker take each other's place, and nothing of the old is left."""
+        await self.put(b"key", b"inline")
+        await self.put(b"key", b"")
+        self.assertEqual(await self.content(b"key"), b"")
+        await self.check_invariants()
+        await self.put(b"key", b"inline again")
+        await self.put(b"key", b"and again")
+        self.assertEqual(await self.content(b"key"), b"and again")
+        await self.check_invariants()
+        await self.switch(ENABLED)
+        await self.switch(SUSPENDED)
+        await self.delete(b"key")
+        self.assertIsNone(await self.content(b"key"))
+        self.assertEqual(await self.rows("SELECT 1 FROM bodies"), [])
+        await self.put(b"key", b"back")
+        self.assertEqual(await self.content(b"key"), b"back")
+        self.assertEqual(len(await self.rows("SELECT 1 FROM versions")), 1)
+        await self.check_invariants()
+
+    async def test_replaced_keeps_nothing(self) -> None:
+        """What takes the place of a version has none of its description."""
+        described = Description(headers={"content-type": "a/b"}, metadata={"m": "1"}, tags={"t": "1"}, acl="[]")
+        await self.put(b"key", b"one", description=described)
+        await self.put(b"key", b"two")
+        found = await self.find(b"key")
+        assert found is not None
+        self.assertEqual(found.description, Description())
+
     async def test_enabled(self) -> None:
         """With versioning every put adds a version, and each can be read by its id."""
         await self.switch(ENABLED)

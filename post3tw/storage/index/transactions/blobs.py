@@ -15,7 +15,9 @@ transaction that also takes the blob off the sweeper's list; `condemn` looks for
 are write transactions, so one of them comes first and the other sees it. A reader needs no reference: the sweeper
 deletes the bytes of a condemned blob only after a grace period (`condemned_before`).
 
-Inline bodies have one owner each and go with it.
+Inline bodies have one owner each and go with it. The id of a version's body may name the body of the version that
+replaces it later (`place_over`): whoever wants the bytes of a version reads them in the statement that reads the
+version.
 """
 
 from __future__ import annotations
@@ -79,6 +81,23 @@ async def place(tx: ITransaction, holder: bytes, placement: Placement, data: byt
         await tx.write(_REFER, placement.blob, holder)
 
 
+async def place_over(tx: ITransaction, body_id: bytes, placement: Placement, data: bytes) -> Placement:
+    """Put new inline bytes in the place of an inline body whose owner is being replaced. Half the work of deleting the
+    one and inserting the other.
+
+    Args:
+        tx: the transaction.
+        body_id: the body that goes.
+        placement: of the new bytes; its own `body` is not used.
+        data: the new bytes.
+
+    Returns:
+        The placement for the new owner.
+    """
+    await tx.write("UPDATE bodies SET crcs = ?, data = ? WHERE id = ?", placement.crcs, data, body_id)
+    return Placement(placement.size, body_id, None, placement.crcs, placement.coding)
+
+
 async def share(tx: ITransaction, placement: Placement, holder: bytes, body_id: bytes) -> Placement:
     """Make bytes that are already placed belong to another version or part too, without moving a blob's bytes.
 
@@ -125,7 +144,7 @@ async def release(tx: ITransaction, holder: bytes, placement: Placement | None, 
 
 
 async def load_body(tx: ITransaction, body_id: bytes) -> tuple[bytes, bytes]:
-    """The CRC32C of each frame, and the bytes, of an inline body.
+    """The CRC32C of each frame, and the bytes, of a part's inline body.
 
     Raises:
         CorruptedData: it is not there.

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from post3tw.model.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion, OperationAborted
+from post3tw.model.bucket import Bucket
+from post3tw.model.errors import MethodNotAllowed, NoSuchBucket, NoSuchKey, NoSuchVersion, OperationAborted
 from post3tw.model.version import NULL_VERSION, Version, parse_version_token
 from post3tw.storage.index.rows import (
+    BUCKET_COLUMNS,
     FROM_VERSIONS,
     FROM_VERSIONS_WITH_BODY,
+    UPDATE_VERSION,
     VERSION_COLUMNS,
     VERSION_COLUMNS_WITH_BODY,
+    VERSION_WIDTH,
+    bucket_from_row,
     version_from_row,
+    version_values,
 )
 from post3tw.storage.index.transactions.blobs import release
+from post3tw.storage.index.transactions.buckets import refuse_other_state
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
@@ -84,6 +91,27 @@ async def require_object(
     )
 
 
+_BUCKET_AND_LATEST = (
+    f"SELECT {VERSION_COLUMNS}, {BUCKET_COLUMNS} FROM buckets k"
+    " LEFT JOIN versions v ON v.bucket = k.id AND v.key = ? LEFT JOIN blobs o ON o.id = v.blob"
+    " WHERE k.id = ? ORDER BY v.seq DESC LIMIT 1"
+)
+
+
+async def bucket_and_latest(tx: ITransaction, bucket_id: int, key: bytes) -> tuple[Bucket, Version | None]:
+    """What a write begins with, in one statement: the bucket as it is now, and the key's latest version, if any.
+
+    Raises:
+        NoSuchBucket, BucketChanged: see require_bucket.
+    """
+    row = await tx.one(_BUCKET_AND_LATEST, key, bucket_id)
+    if row is None:
+        raise NoSuchBucket
+    bucket = bucket_from_row(row[VERSION_WIDTH:])
+    refuse_other_state(tx, bucket_id, bucket.generation)
+    return bucket, None if row[0] is None else version_from_row(row)
+
+
 async def require_still_there(tx: ITransaction, bucket_id: int, key: bytes, version: Version) -> None:
     """Refuse to copy a version that was read before this transaction and is gone.
 
@@ -125,6 +153,20 @@ async def set_current(tx: ITransaction, bucket_id: int, key: bytes, latest: Vers
         latest.description.storage_class,
         None if checksum is None else f"{checksum.algorithm.value} {checksum.type.value}",
     )
+
+
+async def replace_version(tx: ITransaction, bucket_id: int, key: bytes, old: Version, new: Version, now: int) -> None:
+    """Let a version take the row of another one of its key, whose bytes are let go, unless `place_over` gave their
+    place to the new ones."""
+    if old.part_count is not None:
+        await release_parts(tx, old.id, now)
+    elif new.placement is None or new.placement.body is None or new.placement.body != _body(old):
+        await release(tx, old.id, old.placement, now)
+    await tx.write(UPDATE_VERSION, *version_values(bucket_id, key, new)[2:], bucket_id, key, old.seq)
+
+
+def _body(version: Version) -> bytes | None:
+    return None if version.placement is None else version.placement.body
 
 
 async def remove_version(tx: ITransaction, bucket_id: int, key: bytes, version: Version, now: int) -> None:
