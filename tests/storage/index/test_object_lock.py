@@ -37,6 +37,7 @@ from post3tw.storage.index.transactions.object_lock import (
     set_retention,
 )
 from post3tw.storage.index.transactions.objects import copy_version, rename
+from tests.backends import ON_POSTGRES
 from tests.storage.index.object_case import ADA, ANY, ENABLED, NOW, SUSPENDED, ObjectsCase
 
 DAY = 24 * 60 * 60 * 1000
@@ -136,10 +137,10 @@ class EnforcementTests(LockCase):
             (GOVERNANCE, None, None),
             (None, NOW - 1, None),
             ("weird", NOW - 1, None),
-            (GOVERNANCE, "soon", None),
             (None, None, 7),
-            (None, None, "off"),
         ]
+        if not ON_POSTGRES:  # its columns have types
+            damaged += [(GOVERNANCE, "soon", None), (None, None, "off")]
         await self.switch(ENABLED)
         for mode, until, hold in damaged:
             locked = await self.put_locked(Retention(mode, until, hold))
