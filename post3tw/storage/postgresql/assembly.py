@@ -45,17 +45,20 @@ def assemble(
     name = f"{socket.gethostname()}-{os.urandom(6).hex()}"
     directory = None if data_dir is None else SharedDirectory(data_dir, name)
     node = Node(reactor, dsn, name, os.urandom(16).hex(), directory, start_timeout)
+    index = PostgresIndex(reactor, dsn, node.notices, "full" if durable else "relaxed")
+    node.pools = index.pools
     blobs: IBlobStore
     if directory is None:
         # No statement_timeout: one that ends a COMMIT which waits for a standby would have it reported as done.
         pool = Pool(reactor, dsn, connections, {"lock_timeout": LOCK_TIMEOUT})
         blobs = PostgresBlobs(pool, block_size, durable)
+        node.pools = (*index.pools, pool)
     else:
         threads = Threads(reactor, "post3-disk", DISK_THREADS)
         blobs = FileBlobs(directory.files, threads, directory.blobs, directory.temporary, durable)
     place = f"PostgreSQL at {dsn.place}"
     return OpenedStore(
-        index=PostgresIndex(reactor, dsn, node.notices, "full" if durable else "relaxed"),
+        index=index,
         blobs=blobs,
         space=node,
         place=place if directory is None else f"{place} and {data_dir}",

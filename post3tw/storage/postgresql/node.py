@@ -9,7 +9,7 @@ Afterwards it never gives up: connections are made again, and readiness says whe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -25,6 +25,7 @@ from post3tw.storage.postgresql.leadership import Leadership
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.storage.postgresql.migrations import Migration
 from post3tw.storage.postgresql.notices import Notices
+from post3tw.storage.postgresql.pool import Pool
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 """Seconds between attempts to reach the database; the last for all that follow."""
@@ -49,6 +50,7 @@ class Node:
         store_id: the identity of the store, if its schema is made now: 32 hex digits.
         directory: where blobs are, when they are files.
         start_timeout: seconds for which the database is waited for.
+        pools: the connections of index and blobs, to be counted.
         management: the connection for all that is not on a request's way.
         notices: what other nodes changed.
         leadership: which node runs the timers.
@@ -62,6 +64,7 @@ class Node:
     store_id: str
     directory: Any = None
     start_timeout: float = 30.0
+    pools: Sequence[Pool] = ()
     management: Management = field(init=False)
     notices: Notices = field(init=False)
     leadership: Leadership = field(init=False)
@@ -157,6 +160,10 @@ class Node:
     def readings(self) -> Mapping[str, Callable[[], float]]:
         """See IMeasured."""
         return {
+            "post3_database_connections": lambda: sum(pool.open for pool in self.pools) + self.management.connected,
+            "post3_database_connections_in_use": lambda: sum(pool.in_use for pool in self.pools),
+            "post3_database_connections_lost": lambda: sum(pool.lost for pool in self.pools),
+            "post3_database_waiting": lambda: sum(pool.waiting for pool in self.pools),
             "post3_database_reconnections": lambda: self.management.reconnections,
             "post3_bucket_notices": lambda: self.notices.heard,
             "post3_leading": lambda: self.leadership.leads,

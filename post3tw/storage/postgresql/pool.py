@@ -96,6 +96,11 @@ class Pool:
             await self._empty
 
     @property
+    def open(self) -> int:
+        """How many connections there are, those being made included."""
+        return self._open
+
+    @property
     def in_use(self) -> int:
         """How many connections are at work, or being made."""
         return self._open - len(self._idle)

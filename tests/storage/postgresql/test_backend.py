@@ -9,6 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from post3tw.metrics.readings import Readings
 from post3tw.storage.backends import find_backend
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.interfaces import IBackend, ILeadership, ISpace, OpenedStore, StoreRefused
@@ -49,6 +50,14 @@ class BackendTests(SynchronousTestCase):
         self.assertNotIn("s3cret", repr(opened))
         assert opened.obstacle is not None
         self.assertEqual(opened.obstacle(), "waiting for the database")
+
+    def test_metrics(self) -> None:
+        """All connections are counted, those of the index and of blobs, and every number has a name that is known."""
+        opened = self.open()
+        self.assertEqual(len(opened.space.pools), 4)
+        readings = Readings({**opened.space.readings(), **opened.index.readings()})
+        values = {family.name: family.samples[0].value for family in readings.collect()}
+        self.assertEqual((values["post3_database_connections"], values["post3_index_commits"]), (0, 0))
 
     def test_files(self) -> None:
         """Bytes of larger objects in files, everything else in the database."""

@@ -57,6 +57,7 @@ class StartTests(NodeCase):
         await until(lambda: node.obstacle() is None)
         self.assertTrue(node.leadership.leads)
         self.assertEqual(node.readings()["post3_leading"](), True)
+        self.assertEqual(node.readings()["post3_database_connections"](), 1)
 
     async def test_start_again(self) -> None:
         """A node that was stopped can be started again, and leaves no connection behind."""

@@ -69,6 +69,7 @@ class GroupCommit:
         pool: connections to write on, as many as groups may be under way.
         announces: who is told of changed buckets.
         commits: how many groups were committed.
+        transactions: how many transactions were in them.
         reruns: how many transactions were run again, because their group was rolled back.
     """
 
@@ -78,6 +79,7 @@ class GroupCommit:
     pool: Pool
     announces: Announces
     commits: int = field(default=0, init=False)
+    transactions: int = field(default=0, init=False)
     reruns: int = field(default=0, init=False)
     _waiting: deque[_Job] = field(factory=deque, init=False)
     _held: LockTable = field(factory=LockTable, init=False)
@@ -186,6 +188,7 @@ class GroupCommit:
                     job.error = error
             else:
                 self.commits += 1
+                self.transactions += len(group)
                 for job, member in zip(group, members, strict=True):
                     job.outcome, job.error = member.outcome, member.error
         for job in jobs:

@@ -41,8 +41,9 @@ from zope.interface import implementer
 
 from post3tw.model.errors import ServiceUnavailable, SlowDown
 from post3tw.storage.index.postgresql.group_commit import GroupCommit
+from post3tw.storage.index.postgresql.pipeline import Pipeline
 from post3tw.storage.index.postgresql.reads import Reads
-from post3tw.storage.interfaces import IIndex, Lock
+from post3tw.storage.interfaces import IIndex, IMeasured, Lock
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.pool import Pool
 
@@ -79,7 +80,7 @@ class Notices(Protocol):
         """Tell this node's caches."""
 
 
-@implementer(IIndex)
+@implementer(IIndex, IMeasured)
 @define(eq=False)
 class PostgresIndex:
     """An index in a database whose schema is there already (`post3tw.storage.postgresql.migrations`).
@@ -126,6 +127,20 @@ class PostgresIndex:
 
     def _pool(self, size: int, settings: Mapping[str, str | int]) -> Pool:
         return Pool(self.reactor, self.dsn, size, settings, answer_timeout=ANSWER_TIMEOUT)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Its connections."""
+        return self._writing.pool, self._reading.points, self._reading.snapshots
+
+    def readings(self) -> Mapping[str, Callable[[], float]]:
+        """See IMeasured."""
+        return {
+            "post3_index_commits": lambda: self._writing.commits,
+            "post3_index_transactions": lambda: self._writing.transactions,
+            "post3_index_reruns": lambda: self._writing.reruns,
+            "post3_index_exchanges": lambda: Pipeline.all_exchanges,
+        }
 
     async def start(self) -> None:
         """Connect.

@@ -14,7 +14,7 @@ first meets it. Answers come in binary; psycopg's loaders make rows of them.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, field, frozen
@@ -87,7 +87,10 @@ class Pipeline:
     Attributes:
         connection: in autocommit.
         exchanges: how many there were on it.
+        all_exchanges: how many there were in this process.
     """
+
+    all_exchanges: ClassVar[int] = 0
 
     connection: Connection
     exchanges: int = field(default=0, init=False)
@@ -106,6 +109,7 @@ class Pipeline:
             psycopg.Error: the connection did, and nobody knows what was done.
         """
         self.exchanges += 1
+        Pipeline.all_exchanges += 1
         try:
             return await self.connection.wait(self._exchange(batch))
         except Error:
