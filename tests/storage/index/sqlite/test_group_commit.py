@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from post3tw.model.errors import InsufficientStorage
+from post3tw.storage.index.sqlite import group_commit
 from post3tw.storage.index.sqlite.checkpoints import Checkpoints
 from post3tw.storage.index.sqlite.failures import IndexFailed
-from post3tw.storage.index.sqlite import group_commit
 from post3tw.storage.index.sqlite.group_commit import ENOUGH, GroupCommit
 from post3tw.storage.index.sqlite.snapshot import Snapshot
 from post3tw.storage.index.sqlite.worker import Worker
