@@ -270,7 +270,7 @@ def _by_bucket_policy(request: Request, bucket: BucketAccess, object: Object) ->
     decision = _first_concerning(Effect.ALLOW, (bucket.policy,), request, bucket.tenant, object)
     if decision is None or not decision.allowed:
         return decision
-    if bucket.public_access.restrict_public_buckets and not _is_own(request, bucket) and is_public(bucket.policy):
+    if bucket.public_access.restrict_public_buckets and is_public(bucket.policy):  # its owner needs no statement
         return evolve(decision, outcome=Outcome.IMPLICIT_DENY, reason=Reason.PUBLIC_BUCKET_RESTRICTED)
     if request.action in OBJECT_PERMISSIONS and not _bucket_owns_all(bucket):
         if object is UNREAD:

@@ -178,6 +178,7 @@ class ListTests(DecisionCase):
         self.assert_undecided(request(ADA, "s3:DeleteObject"), writable)
         self.assert_may(request(ADA, "s3:DeleteObject"), writable, ADAS)
         self.assert_may_not(request(BOB, "s3:DeleteObject"), writable, ADAS)
+        self.assert_may_not(request(ADA, "s3:DeleteObject"), evolve(writable, uniform=True))
         self.assert_may_not(request(ADA, "s3:DeleteObject"), PLAIN, ADAS)
 
     def test_lists_and_policies(self) -> None:

@@ -42,6 +42,7 @@ class MatchingTests(SynchronousTestCase):
             ("aba*aba", ["abaaba", "abaXaba"], ["aba", "ababa"]),
             ("20??-*-?x", ["2026-11-ax", "2000---x"], ["2026-11-x", "200-1-ax"]),
             ("*a?c*", ["abc", "aaac..", "..axc"], ["ac", "abbc"]),
+            ("*a*??*", ["abc", "baab"], ["bbac", "ba"]),
             ("[a-z]*.+", ["[a-z].+", "[a-z]..+"], ["b.+"]),
         ):
             for text in matching:
