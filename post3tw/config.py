@@ -68,6 +68,12 @@ def _domain(value: str) -> str:
     return name
 
 
+def _new_bucket_defaults(value: str) -> str:
+    if value not in ("classic", "aws"):
+        raise ValueError(f"{value!r} is neither classic nor aws")
+    return value
+
+
 def _bucket(value: str) -> str:
     try:
         check_bucket_name(value)
@@ -158,6 +164,13 @@ OPTIONS = (
         _optional_path,
     ),
     Option("bucket", "", "A bucket to make at start when it is missing. Repeatable.", _bucket, True),
+    Option(
+        "new-bucket-defaults",
+        "classic",
+        "classic: access control lists count, and nothing public is blocked until a bucket says so; aws: as on AWS "
+        "today, a bucket's owner owns every object and all public access is blocked.",
+        _new_bucket_defaults,
+    ),
     Option("drain", "30s", "How long requests may finish after SIGTERM.", parse_duration),
     Option("blob-grace", "1h", "How long bytes stay on disk that no object refers to any more.", parse_duration),
     Option(
@@ -219,6 +232,7 @@ class Config:
     reserve: int
     identities: Path | None
     bucket: tuple[str, ...]
+    new_bucket_defaults: str
     drain: float
     blob_grace: float
     stale_uploads: float

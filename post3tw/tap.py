@@ -37,6 +37,8 @@ from post3tw.service.cors import CorsLookup
 from post3tw.service.identities import Identities
 from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
 from post3tw.service.local import local_service
+from post3tw.service.new_buckets import NEW_BUCKET_DEFAULTS
+from post3tw.service.people import People
 from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
 from post3tw.service.sweeper import Sweeper
@@ -199,8 +201,8 @@ def _make_server(options: Mapping[str, Any], reactor: Any, environ: Mapping[str,
 def _components(config: Config, opened: Any, reactor: Any) -> Components:
     """Everything there is to a server, connected."""
     ids = IdSource(reactor.seconds)
-    provider = _provider(config, opened, ids, reactor)
     identities = Identities(root=None, path=config.identities)
+    provider = _provider(config, opened, ids, identities, reactor)
     ready = Readiness(store=provider.obstacle)
     access_log = AccessLog(reactor, config.access_log, human=config.access_log is None and is_terminal())
     metrics = RequestMetrics()
@@ -258,23 +260,33 @@ class _Provider:
     cors_rules: ICorsRules | None = None
 
 
-def _provider(config: Config, opened: Any, ids: IdSource, reactor: Any) -> _Provider:
+def _provider(config: Config, opened: Any, ids: IdSource, people: People, reactor: Any) -> _Provider:
     """What a backend opened to, ready to be served."""
     if isinstance(opened, OpenedStore):
-        return _local_provider(config, opened, ids, reactor)
+        return _local_provider(config, opened, ids, people, reactor)
     if IAuthorizedS3Service.providedBy(opened):
         return _Provider(opened, services=[opened] if IService.providedBy(opened) else [])
     raise StoreRefused(f"backend {config.backend} opens to neither a store nor a service that authorizes")
 
 
-def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, reactor: Any) -> _Provider:
+def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: People, reactor: Any) -> _Provider:
     """The operations of a local store, and what tidies it up."""
     cpu = Threads(reactor, "post3-cpu", os.cpu_count() or 1)
     started = [cpu, opened.index, opened.blobs]
     services = []
     tasks: dict[str, Callable[[], Awaitable[object]]]
     pause = partial(deferLater, reactor, 0)
-    store = Store(opened.index, opened.blobs, ids, config.region, cpu, pause=pause)
+    documents = NEW_BUCKET_DEFAULTS[config.new_bucket_defaults]
+    store = Store(
+        opened.index,
+        opened.blobs,
+        ids,
+        config.region,
+        cpu,
+        pause=pause,
+        people=people,
+        new_bucket_documents=documents,
+    )
     if opened.space is not None:
         store = evolve(store, admit_write=opened.space.admit_write)
         started.insert(0, opened.space)

@@ -16,6 +16,7 @@ read stops, a write is given up unless it has begun to commit.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -34,6 +35,7 @@ from post3tw.s3.cors import CrossOrigin
 from post3tw.s3.error_replies import error_reply
 from post3tw.s3.errors import S3ErrorCode, code_of
 from post3tw.s3.exchange import IExchange, RequestHead
+from post3tw.s3.facts import request_facts
 from post3tw.s3.limits import Limits
 from post3tw.s3.post_form import NAME as POST_OBJECT
 from post3tw.s3.post_form import PostForm, is_form
@@ -132,7 +134,7 @@ class Pipeline:
         method = self._operations.get(operation.name)
         if method is None:
             raise NotImplementedHere(f"{operation.name} is not implemented here.", operation=operation.name)
-        caller = _caller(identity, record, head)
+        caller = self._caller(identity, record, head)
         input = operation.parse_head(address.bucket, address.key, arguments, headers)
         await self.service.admit(caller, operation.name, input)
         output = await self._run(exchange, operation, method, caller, input, payload)
@@ -165,7 +167,7 @@ class Pipeline:
     async def _take_form(self, exchange: IExchange, record: RequestRecord, address: Address) -> None:
         record.operation = POST_OBJECT
         reply = await self._forms.upload(
-            exchange, address, record, lambda identity: _caller(identity, record, exchange.head)
+            exchange, address, record, lambda identity: self._caller(identity, record, exchange.head)
         )
         self._answer(exchange, record, *reply)
 
@@ -214,6 +216,10 @@ class Pipeline:
         resource = record.uri.partition("?")[0]
         self._answer(exchange, record, *error_reply(error, resource, record.request_id, self.host_id))
 
+    def _caller(self, identity: Identity | None, record: RequestRecord, head: RequestHead) -> Caller:
+        facts = partial(request_facts, head, identity is not None, self.ids.now)
+        return Caller(identity, record.request_id, record.remote_ip, head.secure, facts=facts)
+
     def _opened(self, exchange: IExchange) -> RequestRecord:
         head = exchange.head
         return RequestRecord(
@@ -237,10 +243,6 @@ class Pipeline:
                 observer.observe(record)
             except Exception:
                 self.log.failure("An observer of requests failed.")
-
-
-def _caller(identity: Identity | None, record: RequestRecord, head: RequestHead) -> Caller:
-    return Caller(identity, record.request_id, record.remote_ip, head.secure)
 
 
 def _resumed(

@@ -1,88 +1,139 @@
-"""Access control lists. Everything is private as yet: a list names the owner alone, and no other can be put."""
+"""The operations on access control lists of buckets and objects.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
+"""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from attrs import frozen
 
 from post3tw.api import types
-from post3tw.model.errors import MalformedXML
+from post3tw.model.acl import Acl, private
+from post3tw.model.errors import AclsNotSupported, MalformedXML, UnexpectedContent
 from post3tw.model.identity import Caller, Owner
-from post3tw.service.admitted import admitted_bucket
+from post3tw.model.version import Version
+from post3tw.service.admitted import admitted_access, admitted_bucket
+from post3tw.service.grants import GRANT_MEMBERS, acl_from_text, acl_of_document, acl_of_headers, acl_to_text, shown_acl
 from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.object_ownership import refuse_public
 from post3tw.service.operation import operation
-from post3tw.service.owners import owner_of_bucket, shown_owner
+from post3tw.service.owners import owner_of_bucket
 from post3tw.service.store import Store
+from post3tw.storage.index.transactions import documents
+from post3tw.storage.index.transactions.objects import set_acl
 from post3tw.storage.index.transactions.versions import require_object
+from post3tw.storage.interfaces import Lock
 
-BUCKET_ACLS = ("private",)
-OBJECT_ACLS = ("private", "bucket-owner-full-control")
-"""The canned ACLs that ask for nothing but what holds anyway."""
+ACL_KIND = "acl"
+"""The kind of document that holds a bucket's list; a bucket without one is private."""
 
-_BODY = ("content_md5", "checksum_algorithm")
+_PUT = ("acl", "access_control_policy", "content_md5", "checksum_algorithm", *GRANT_MEMBERS)
 
 
 @frozen
 class Acls:
-    """Reading lists, and putting the one that holds anyway."""
+    """Reading and replacing lists."""
 
     store: Store
 
     @operation("s3:GetBucketAcl")
     async def get_bucket_acl(self, caller: Caller, input: types.GetBucketAclInput) -> types.GetBucketAclOutput:
-        """The bucket's owner, who may do everything."""
-        owner = owner_of_bucket(admitted_bucket(caller))
-        return types.GetBucketAclOutput(owner=shown_owner(owner), grants=_full_control(owner))
+        """The bucket's list: who owns it, and who was granted what."""
+        owner, access = owner_of_bucket(admitted_bucket(caller)), admitted_access(caller)
+        acl = private(owner) if access.acl is None or access.acls_disabled else access.acl
+        shown, grants = shown_acl(acl)
+        return types.GetBucketAclOutput(owner=shown, grants=grants)
 
-    @operation("s3:PutBucketAcl", honours=_BODY, accepts={"acl": BUCKET_ACLS})
+    @operation("s3:PutBucketAcl", honours=_PUT)
     async def put_bucket_acl(self, caller: Caller, input: types.PutBucketAclInput) -> types.PutBucketAclOutput:
-        """Ask for `private`, which it is.
+        """Replace the bucket's list.
 
         Raises:
+            AclsNotSupported: the bucket's owner owns everything in it.
             MalformedXML: nothing was asked for.
+            AccessDenied: a public list, where BlockPublicAcls is set.
+            What acl_of_headers and acl_of_document raise.
         """
-        if input.acl is None:
-            raise MalformedXML()
+        bucket = admitted_bucket(caller)
+        text = acl_to_text(self._requested(caller, input, owner_of_bucket(bucket), of_bucket=True))
+        change = (
+            partial(documents.delete_document, bucket_id=bucket.id, kind=ACL_KIND)
+            if text is None
+            else partial(documents.put_document, bucket_id=bucket.id, kind=ACL_KIND, body=text.encode())
+        )
+        self.store.admit_write()
+        await self.store.change(caller, change, [Lock(bucket.id, exclusive=True)])
         return types.PutBucketAclOutput()
 
     @operation("s3:GetObjectAcl", honours=("version_id",))
     async def get_object_acl(self, caller: Caller, input: types.GetObjectAclInput) -> types.GetObjectAclOutput:
-        """The object's owner, who may do everything.
+        """The object's list.
 
         Raises:
             NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker).
         """
-        owner = await self._owner(caller, input.key, input.version_id)
-        return types.GetObjectAclOutput(owner=shown_owner(owner), grants=_full_control(owner))
+        bucket = admitted_bucket(caller)
+        if admitted_access(caller).acls_disabled:
+            await self._find(caller, input)
+            acl = private(owner_of_bucket(bucket))
+        else:
+            version = await self._find(caller, input)
+            acl = acl_from_text(version.owner, version.description.acl)
+        shown, grants = shown_acl(acl)
+        return types.GetObjectAclOutput(owner=shown, grants=grants)
 
-    @operation(
-        "s3:PutObjectAcl",
-        honours=("version_id", *_BODY),
-        accepts={"acl": OBJECT_ACLS},
-    )
+    @operation("s3:PutObjectAcl", honours=("version_id", *_PUT))
     async def put_object_acl(self, caller: Caller, input: types.PutObjectAclInput) -> types.PutObjectAclOutput:
-        """Ask for `private`, or for the bucket's owner to have full control; both hold anyway.
+        """Replace the list of an object, or of one version of it.
 
         Raises:
-            MalformedXML: nothing was asked for.
-            NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker).
+            NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker), and what put_bucket_acl raises.
         """
-        if input.acl is None:
-            raise MalformedXML()
-        await self._owner(caller, input.key, input.version_id)
+        bucket, ids = admitted_bucket(caller), self.store.ids
+        version = await self._find(caller, input)
+        acl = self._requested(caller, input, version.owner, of_bucket=False)
+        key = key_bytes(input.key)
+        self.store.admit_write()
+        await self.store.change(
+            caller,
+            partial(
+                set_acl,
+                bucket_id=bucket.id,
+                key=key,
+                version_id=version.version_id,
+                acl=acl_to_text(acl),
+                change_id=ids.object_id(),
+                now=ids.now(),
+            ),
+            (Lock(bucket.id), Lock(bucket.id, key)),
+        )
         return types.PutObjectAclOutput()
 
-    async def _owner(self, caller: Caller, key: str | None, version_id: str | None) -> Owner:
+    async def _find(self, caller: Caller, input: types.GetObjectAclInput | types.PutObjectAclInput) -> Version:
         find = partial(
             require_object,
             bucket_id=admitted_bucket(caller).id,
-            key=key_bytes(key),
-            version_id=check_version_id(version_id),
+            key=key_bytes(input.key),
+            version_id=check_version_id(input.version_id),
         )
-        return (await self.store.index.read(find)).owner
+        return await self.store.index.read(find)
 
-
-def _full_control(owner: Owner) -> list[types.Grant]:
-    grantee = types.Grantee(id=owner.id, display_name=owner.display_name, type="CanonicalUser")
-    return [types.Grant(grantee=grantee, permission="FULL_CONTROL")]
+    def _requested(self, caller: Caller, input: Any, owner: Owner, *, of_bucket: bool) -> Acl:
+        """The list that is asked for, in headers or in a document."""
+        access, bucket_owner = admitted_access(caller), owner_of_bucket(admitted_bucket(caller))
+        if access.acls_disabled:
+            raise AclsNotSupported()
+        people = self.store.people
+        acl = acl_of_headers(people, input, owner, None if of_bucket else bucket_owner)
+        document = input.access_control_policy
+        if document is not None:
+            if acl is not None:
+                raise UnexpectedContent()
+            acl = acl_of_document(people, document, owner, (owner, bucket_owner))
+        if acl is None:
+            raise MalformedXML()
+        refuse_public(acl, access)
+        return acl

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from typing import Protocol
+
+from attrs import field, frozen
+
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied
-from post3tw.model.identity import Caller, Identity
+from post3tw.model.identity import Admission, Caller, Identity
+from post3tw.service.policy.access import BucketAccess
+
+
+class Judge(Protocol):
+    """Decides what turns out to be asked only while an operation runs."""
+
+    def may(self, action: str, key: str, version_id: str | None) -> Awaitable[bool]:
+        """Whether the caller may do something with an object of the bucket. The answer is about the policies and lists
+        that the admission rested on."""
+
+
+@frozen
+class Ruling(Admission):
+    """An admission by AuthorizedService, with what the bucket's owner has configured, and a judge unless the caller
+    may do everything in the bucket."""
+
+    access: BucketAccess | None = None
+    judge: Judge | None = field(default=None, repr=False, eq=False)
 
 
 def admitted_bucket(caller: Caller) -> Bucket:
@@ -26,3 +49,19 @@ def admitted_identity(caller: Caller) -> Identity:
     if caller.admission is None or caller.identity is None:
         raise AccessDenied()
     return caller.identity
+
+
+def admitted_access(caller: Caller) -> BucketAccess:
+    """What the owner of the admitted bucket has configured about access to it."""
+    admission = caller.admission
+    if isinstance(admission, Ruling) and admission.access is not None:
+        return admission.access
+    bucket = admitted_bucket(caller)
+    return BucketAccess(bucket.owner_id, bucket.tenant)
+
+
+async def may_also(caller: Caller, action: str, key: str, version_id: str | None = None) -> bool:
+    """Whether an admitted caller may do something with an object of the bucket as well: for operations on many keys."""
+    admission = caller.admission
+    judge = admission.judge if isinstance(admission, Ruling) else None
+    return judge is None or await judge.may(action, key, version_id)

@@ -1,13 +1,24 @@
 """Who may do what. Wraps any provider of IS3Service, so that no protocol can step around it.
 
-Until policies exist the rule is short: the owner of a bucket and administrators may do everything in it; any user may
-create buckets and list the own ones; everything else, anonymous callers included, is AccessDenied. What cannot be
-decided is denied.
+Theory of operation
+===================
+
+`admit` finds the bucket, what its owner has configured about access (`bucket_rules`, kept by the bucket's generation),
+works out what the request demands (`demands`), and has each demand decided (`policy.decision`, through `judge`). Most
+requests need none of that: where nothing is configured that could keep the bucket's owner or an administrator from
+anything, they are let in at once, for the price of a look into a dictionary.
+
+A few things can only be decided later, and are: conditions on what a document says, when it was read (`guarded`); the
+keys of DeleteObjects, one by one (`admitted.may_also`); and a write once more when its transaction finds that the
+bucket has changed (`Store.change`).
+
+What cannot be decided is denied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -15,17 +26,28 @@ from zope.interface import implementer
 
 from post3tw.api.operations import OPERATIONS
 from post3tw.model.bucket import Bucket
-from post3tw.model.errors import AccessDenied, NoSuchBucket
+from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchBucket, NoSuchKey, NoSuchVersion
 from post3tw.model.identity import Admission, Caller, Identity
+from post3tw.service.admitted import Ruling
 from post3tw.service.bucket_names import split_tenant
+from post3tw.service.bucket_rules import BucketRules, RulesOfBuckets
+from post3tw.service.demands import BYPASS, Demand, Demands
 from post3tw.service.interfaces import IAuthorizedS3Service, IS3Service, Method
+from post3tw.service.judge import Place, RequestJudge
 from post3tw.service.operation import Declaration
+from post3tw.service.policy.access import BucketAccess
+from post3tw.service.store import Store
 from post3tw.storage.index.transactions.buckets import find_bucket
-from post3tw.storage.interfaces import IIndex
-from post3tw.wire.copy_source import parse_copy_source
+from post3tw.wire.copy_source import CopySource, parse_copy_source
 
 WITHOUT_BUCKET = frozenset({"ListBuckets", "CreateBucket"})
 """Operations that are decided without an existing bucket."""
+
+BY_KEY = "DeleteObjects"
+"""The operation that is decided key by key, while it runs."""
+
+BY_DOCUMENT = frozenset({"PutObjectLegalHold", "PutObjectRetention", "PutObjectTagging"})
+"""Operations whose document says something that conditions of a policy are about."""
 
 
 @frozen
@@ -33,12 +55,14 @@ class _Rule:
     """What is looked at before and when one operation runs, worked out once."""
 
     declaration: Declaration
+    demands: Demands
     method: Method
     head: tuple[str, ...]
     """Members from the request's head that the operation does not simply take."""
     payload: tuple[str, ...]
     """The member from its document, if the operation does not take it."""
     copies: bool
+    bypasses: bool
 
 
 def _rule(method: Method) -> _Rule:
@@ -47,7 +71,15 @@ def _rule(method: Method) -> _Rule:
     unhonoured = declaration.unhonoured(operation.members)
     in_payload = tuple(m for m in unhonoured if operation.bindings[m][0] == "payload")
     in_head = tuple(m for m in unhonoured if m not in in_payload)
-    return _Rule(declaration, method, in_head, in_payload, "copy_source" in operation.members)
+    return _Rule(
+        declaration,
+        Demands.of(operation, declaration),
+        method,
+        in_head,
+        in_payload,
+        copies="copy_source" in operation.members,
+        bypasses="bypass_governance_retention" in operation.members,
+    )
 
 
 @implementer(IAuthorizedS3Service)
@@ -56,11 +88,13 @@ class AuthorizedService:
 
     Args:
         provider: what runs the operations.
-        index: where bucket rows are read.
+        store: where buckets and objects are looked up.
     """
 
-    def __init__(self, provider: IS3Service, index: IIndex) -> None:
-        self._index = index
+    def __init__(self, provider: IS3Service, store: Store) -> None:
+        self._store = store
+        self._index = store.index
+        self._rules_of_buckets = RulesOfBuckets(store.index)
         self._rules = {name: _rule(method) for name, method in provider.operations().items()}
         self._operations = {name: self._guarded(name, rule) for name, rule in self._rules.items()}
 
@@ -72,19 +106,90 @@ class AuthorizedService:
         """See IAuthorizedS3Service."""
         rule = self._rules[operation]
         if operation in WITHOUT_BUCKET:
-            bucket = None
             _require_own_namespace(caller, input, operation)
-        else:
-            bucket = await self._bucket(caller, input.bucket)
-            _require_right(caller, bucket)
-            _require_expected_owner(bucket, getattr(input, "expected_bucket_owner", None))  # RenameObject has none
+            rule.declaration.refuse_unhonoured(input, rule.head)
+            caller.admission = Admission(operation)
+            return
+        await self._admit(caller, rule, input, await self._bucket(caller, input.bucket))
+
+    # -- one request --------------------------------------------------------------------------------------------------
+
+    async def _admit(
+        self, caller: Caller, rule: _Rule, input: Any, bucket: Bucket, *, document_read: bool = False
+    ) -> None:
+        rules = self._rules_of_buckets.kept(bucket) or await self._rules_of_buckets.read(bucket)
+        judge = (
+            None if _may_everything(caller.identity, rules, bucket) else self._judge(caller, rule, input, bucket, rules)
+        )
+        if judge is not None:
+            await self._require(judge, rule, input, rules, document_read)
+        _require_expected_owner(bucket, getattr(input, "expected_bucket_owner", None))  # RenameObject has none
         rule.declaration.refuse_unhonoured(input, rule.head)
         source = None
         if rule.copies:
-            source = await self._bucket(caller, parse_copy_source(input.copy_source).bucket)
-            _require_right(caller, source)
-            _require_expected_owner(source, input.expected_source_bucket_owner)
-        caller.admission = Admission(operation, bucket, source)
+            source, judge = await self._admit_source(caller, rule, input, bucket, judge)
+        name = rule.declaration.name
+        renew = partial(self._renew, caller, rule, input)
+        caller.admission = Ruling(name, bucket, source, renew, rules.access, judge)
+
+    async def _renew(self, caller: Caller, rule: _Rule, input: Any) -> None:
+        """Decide again, on the bucket as it is now and not as a kept state of the index has it."""
+        caller.admission = None
+        tenant, name = split_tenant(caller, input.bucket)
+        bucket = await self._index.run(lambda tx: find_bucket(tx, tenant, name))
+        if bucket is None:
+            raise NoSuchBucket(bucket_name=name)
+        await self._admit(caller, rule, input, bucket, document_read=True)
+
+    def _judge(self, caller: Caller, rule: _Rule, input: Any, bucket: Bucket, rules: BucketRules) -> RequestJudge:
+        return RequestJudge(
+            self._index,
+            caller,
+            rule.declaration.name,
+            input,
+            Place(bucket, rules.access),
+            self._store.region,
+            self._store.ids.now,
+        )
+
+    async def _require(
+        self, judge: RequestJudge, rule: _Rule, input: Any, rules: BucketRules, document_read: bool
+    ) -> None:
+        """Refuse a request unless everything that it demands of the bucket it names is allowed."""
+        name = rule.declaration.name
+        _require_payer(judge.caller, input, judge.target.bucket, rules)
+        if name == BY_KEY:
+            _require_something_granted(rules)
+            return
+        if document_read or not _waits_for_document(name, rules.access):
+            await _require_all(judge, rule, input)
+        if rule.bypasses and input.bypass_governance_retention:
+            bypass = Demand(BYPASS, input.key, getattr(input, "version_id", None))
+            if not await judge.allows(bypass):
+                input.bypass_governance_retention = None
+
+    async def _admit_source(
+        self, caller: Caller, rule: _Rule, input: Any, target: Bucket, judge: RequestJudge | None
+    ) -> tuple[Bucket, RequestJudge | None]:
+        """Refuse a copy unless what it reads may be read; the bucket that it reads from, and the judge if one was
+        needed."""
+        named: CopySource = parse_copy_source(input.copy_source)
+        source = await self._bucket(caller, named.bucket)
+        rules = self._rules_of_buckets.kept(source) or await self._rules_of_buckets.read(source)
+        free = _may_everything(caller.identity, rules, source)
+        if not free or judge is not None:
+            place = Place(source, rules.access)
+            if judge is None:
+                target_rules = self._rules_of_buckets.kept(target) or await self._rules_of_buckets.read(target)
+                judge = self._judge(caller, rule, input, target, target_rules)
+            judge.source = place
+            _require_payer(caller, input, source, rules)
+            for demand in rule.demands.on_source(named):
+                await judge.require(demand, place)
+            if getattr(input, "tagging_directive", "REPLACE") in (None, "COPY"):
+                await judge.require_tags(named)
+        _require_expected_owner(source, input.expected_source_bucket_owner)
+        return source, judge
 
     async def _bucket(self, caller: Caller, named: str) -> Bucket:
         tenant, name = split_tenant(caller, named)
@@ -98,38 +203,76 @@ class AuthorizedService:
         refuse, method = rule.declaration.refuse_unhonoured, rule.method
 
         async def guarded(caller: Caller, input: Any, *body: Any) -> Any:
-            if caller.admission is None or caller.admission.operation != name:
+            admission = caller.admission
+            if admission is None or admission.operation != name:
                 raise AccessDenied()
             if rule.payload:
                 refuse(input, rule.payload)
-            return await method(caller, input, *body)
+            judge: Any = admission.judge if isinstance(admission, Ruling) else None
+            if judge is None:
+                return await method(caller, input, *body)
+            if _waits_for_document(name, judge.target.access):
+                await _require_all(judge, rule, input)
+            try:
+                return await method(caller, input, *body)
+            except (NoSuchKey, NoSuchVersion, MethodNotAllowed) as error:
+                await judge.conceal(error)
+                raise
 
         guarded.declaration = rule.declaration  # type: ignore[attr-defined]
         return guarded
 
 
-def _require_identity(caller: Caller) -> Identity:
-    if caller.identity is None:
-        raise AccessDenied()
-    return caller.identity
+async def _require_all(judge: RequestJudge, rule: _Rule, input: Any) -> None:
+    for demand in rule.demands.on_target(input, judge.target.bucket):
+        await judge.require(demand)
+
+
+def _waits_for_document(operation: str, access: BucketAccess) -> bool:
+    """Whether a policy may have conditions about the request's document, so that it is decided when that was read."""
+    return operation in BY_DOCUMENT and access.policy is not None
+
+
+# -- single checks ----------------------------------------------------------------------------------------------------
+
+
+def _may_everything(identity: Identity | None, rules: BucketRules, bucket: Bucket) -> bool:
+    """Whether a caller may do everything in a bucket, as `decide` would find for whatever is demanded."""
+    if identity is None or rules.access.policy is not None or rules.access.unreadable:
+        return False
+    return identity.admin or (rules.plain and identity.user_id == bucket.owner_id)
 
 
 def _require_own_namespace(caller: Caller, input: Any, operation: str) -> None:
     """Anyone who is somebody may list buckets and create them in the own tenant; administrators in any."""
-    identity = _require_identity(caller)
+    identity = caller.identity
+    if identity is None:
+        raise AccessDenied()
     if operation == "CreateBucket" and not identity.admin:
         tenant, _ = split_tenant(caller, input.bucket)
         if tenant != identity.tenant:
             raise AccessDenied()
 
 
-def _require_right(caller: Caller, bucket: Bucket) -> None:
-    identity = _require_identity(caller)
-    if not identity.admin and identity.user_id != bucket.owner_id:
-        raise AccessDenied()
-
-
 def _require_expected_owner(bucket: Bucket, expected: str | None) -> None:
     """x-amz-expected-bucket-owner: the caller wants to be sure whose bucket it is."""
     if expected is not None and expected != bucket.owner_id:
+        raise AccessDenied()
+
+
+def _require_payer(caller: Caller, input: Any, bucket: Bucket, rules: BucketRules) -> None:
+    """Where the requester pays, others than the owner say that they know; nobody can send an anonymous one a bill."""
+    if not rules.requester_pays:
+        return
+    identity = caller.identity
+    if identity is not None and (identity.admin or identity.user_id == bucket.owner_id):
+        return
+    if identity is None or getattr(input, "request_payer", None) != "requester":
+        raise AccessDenied()
+
+
+def _require_something_granted(rules: BucketRules) -> None:
+    """Keep documents of strangers away from a bucket that grants nobody anything."""
+    access = rules.access
+    if access.policy is None and access.acl is None and access.uniform:
         raise AccessDenied()

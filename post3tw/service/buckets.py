@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from post3tw.api import types
 from post3tw.api.enums import BUCKET_LOCATION_CONSTRAINT
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.errors import (
+    BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraint,
     InvalidArgument,
@@ -15,14 +18,19 @@ from post3tw.model.errors import (
     NotImplementedHere,
 )
 from post3tw.model.identity import Caller
-from post3tw.service.acls import BUCKET_ACLS
+from post3tw.service.acls import ACL_KIND
 from post3tw.service.admitted import admitted_bucket, admitted_identity
 from post3tw.service.bucket_names import check_bucket_name, split_tenant
+from post3tw.service.grants import GRANT_MEMBERS, acl_of_headers, acl_to_text
 from post3tw.service.operation import operation
+from post3tw.service.owners import owner_of_bucket
+from post3tw.service.ownership_controls import OWNERSHIP_KIND, refuse_grants_to_others, requested_ownership
 from post3tw.service.paging import name_of_token, token_of_name
+from post3tw.service.policy.access import ObjectOwnership
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions import buckets as rows
-from post3tw.storage.interfaces import Lock
+from post3tw.storage.index.transactions.documents import get_document
+from post3tw.storage.interfaces import ITransaction, Lock
 from post3tw.wire.dates import from_millis
 
 MAX_BUCKETS = 10_000
@@ -40,15 +48,22 @@ class Buckets:
 
     @operation(
         "s3:CreateBucket",
-        honours=("create_bucket_configuration", "object_lock_enabled_for_bucket"),
-        accepts={"acl": BUCKET_ACLS},
+        honours=(
+            "create_bucket_configuration",
+            "object_lock_enabled_for_bucket",
+            "object_ownership",
+            "acl",
+            *GRANT_MEMBERS,
+        ),
     )
     async def create_bucket(self, caller: Caller, input: types.CreateBucketInput) -> types.CreateBucketOutput:
         """Create a bucket of the caller's.
 
         Raises:
             InvalidBucketName, InvalidLocationConstraint, IllegalLocationConstraint.
-            BucketAlreadyExists: somebody else's.
+            BucketAlreadyExists: somebody else's; or the caller's, with another list: AWS would replace the list.
+            AclsWithEnforcedOwner: a list with grants to others, where the bucket's owner is to own everything.
+            What acl_of_headers raises.
             BucketAlreadyOwnedByYou: the caller's; in us-east-1 that is a success, unless object lock is asked for.
         """
         identity = admitted_identity(caller)
@@ -67,13 +82,39 @@ class Buckets:
             versioning=Versioning.ENABLED if lock else Versioning.NEVER,
             object_lock=lock,
         )
+        begun_with = self._documents(input, bucket)
         self.store.admit_write()
         try:
-            await self.store.index.run(lambda tx: rows.create_bucket(tx, bucket))
+            await self.store.index.run(lambda tx: rows.create_bucket(tx, bucket, begun_with))
         except BucketAlreadyOwnedByYou:
             if self.store.region != OLD_REGION or lock:  # the one that is there may have no lock
                 raise
+            if await self._list_of(tenant, name) != begun_with.get(ACL_KIND):
+                raise BucketAlreadyExists(bucket_name=name) from None
         return types.CreateBucketOutput(location=f"/{name}")
+
+    def _documents(self, input: types.CreateBucketInput, bucket: Bucket) -> Mapping[str, bytes]:
+        """The documents that a new bucket begins with: the server's defaults, and what the headers ask for."""
+        found = dict(self.store.new_bucket_documents)
+        if input.object_ownership is not None:
+            found[OWNERSHIP_KIND] = requested_ownership(input.object_ownership).value.encode()
+        acl = acl_of_headers(self.store.people, input, owner_of_bucket(bucket))
+        if found.get(OWNERSHIP_KIND) == ObjectOwnership.BUCKET_OWNER_ENFORCED.value.encode():
+            refuse_grants_to_others(acl)
+        text = None if acl is None else acl_to_text(acl)
+        if text is not None:
+            found[ACL_KIND] = text.encode()
+        return found
+
+    async def _list_of(self, tenant: str, name: str) -> bytes | None:
+        """The list of an existing bucket, None when it is private."""
+
+        async def find(tx: ITransaction) -> bytes | None:
+            bucket = await rows.find_bucket(tx, tenant, name)
+            document = None if bucket is None else await get_document(tx, bucket.id, ACL_KIND)
+            return None if document is None else document.body
+
+        return await self.store.index.read(find)
 
     @operation("s3:ListBucket")
     async def head_bucket(self, caller: Caller, input: types.HeadBucketInput) -> types.HeadBucketOutput:

@@ -22,15 +22,14 @@ from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import InvalidArgument, InvalidRequest, MethodNotAllowed, OperationAborted
 from post3tw.model.identity import Caller
 from post3tw.model.version import Description, Version, new_object
-from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket, admitted_source
 from post3tw.service.conditions import millis, write_conditions
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, headers_of, metadata_of, storage_class_of
 from post3tw.service.keys import check_version_id, key_bytes, read_version_id, written_version_id
 from post3tw.service.object_checksums import checksum_members, parse_algorithm
+from post3tw.service.object_ownership import ACL_MEMBERS, ownership_of
 from post3tw.service.objects import MAX_PUT
 from post3tw.service.operation import operation
-from post3tw.service.owners import owner_for
 from post3tw.service.rehashing import digest_of
 from post3tw.service.representations import Selection, body_of
 from post3tw.service.retention import retention_of
@@ -66,6 +65,7 @@ _COPY = (
     "tagging_directive",
     "checksum_algorithm",
     *DESCRIPTION_MEMBERS,
+    *ACL_MEMBERS,
 )
 _RENAME = (
     "rename_source",
@@ -151,7 +151,7 @@ class Copying:
 
     store: Store
 
-    @operation("s3:PutObject", honours=_COPY, accepts={"acl": OBJECT_ACLS, "annotation_directive": ("COPY", "EXCLUDE")})
+    @operation("s3:PutObject", honours=_COPY, accepts={"annotation_directive": ("COPY", "EXCLUDE")})
     async def copy_object(self, caller: Caller, input: types.CopyObjectInput) -> types.CopyObjectOutput:
         """Make an object of another one, or of the same one with other metadata. It is one transaction.
 
@@ -169,6 +169,7 @@ class Copying:
         _refuse_oversize(original)
         _refuse_no_change(input, source, bucket, key)
         description = _description(input, original, store.ids.now())
+        ownership = ownership_of(store.people, caller, input)
         store.admit_write()
         checksum = await self._checksum(original, input.checksum_algorithm)
         now = store.ids.now()
@@ -186,8 +187,8 @@ class Copying:
                     created=now,
                     size=original.size,
                     etag=original.etag,
-                    owner=owner_for(caller, bucket),
-                    description=description,
+                    owner=ownership.owner,
+                    description=ownership.on(description),
                     checksum=checksum,
                     part_count=original.part_count,
                 ),

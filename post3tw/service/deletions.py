@@ -42,12 +42,14 @@ _ERRORS: Mapping[type[DomainError], tuple[str, str]] = {
 
 @frozen
 class Target:
-    """One thing to delete. `new_id` is for its delete marker and its change."""
+    """One thing to delete. `new_id` is for its delete marker and its change; `bypass_governance` says that retention in
+    governance mode is no obstacle."""
 
     key: bytes
     version_id: str | None
     conditions: WriteConditions
     new_id: bytes
+    bypass_governance: bool = False
 
 
 def check_document(delete: types.Delete | None) -> list[types.ObjectIdentifier]:

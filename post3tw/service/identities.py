@@ -21,14 +21,14 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from attrs import define, field, frozen
 from twisted.logger import Logger
 
-from post3tw.model.identity import Identity
+from post3tw.model.identity import Identity, Owner
 
 _ACCESS_KEY = re.compile(r"[\x21-\x7e]{3,128}")
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -168,6 +168,20 @@ class Identities:
         if self.root is not None and access_key == self.root.identity.access_key:
             return self.root
         return self._users.get(access_key)
+
+    def by_id(self, user_id: str) -> Owner | None:
+        """See people.People. Who has several keys is one user; a disabled key's user is still somebody."""
+        return next((owner for owner in self._owners(lambda user: user.user_id == user_id)), None)
+
+    def by_email(self, email: str) -> Collection[Owner]:
+        """See people.People; addresses are compared without regard to case."""
+        wanted = email.casefold()
+        found = self._owners(lambda user: user.email is not None and user.email.casefold() == wanted)
+        return list({owner.id: owner for owner in found}.values())
+
+    def _owners(self, wanted: Callable[[Identity], bool]) -> Iterator[Owner]:
+        known = [*self._users.values(), *([] if self.root is None else [self.root])]
+        return (credential.identity.owner for credential in known if wanted(credential.identity))
 
     def _read(self, path: Path) -> dict[str, Credential]:
         users = read_identities(path)

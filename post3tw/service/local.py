@@ -10,6 +10,7 @@ from zope.interface import implementer
 from post3tw.service.acls import Acls
 from post3tw.service.attributes import ObjectAttributes
 from post3tw.service.authorization import AuthorizedService
+from post3tw.service.bucket_policies import BucketPolicies
 from post3tw.service.bucket_tagging import BucketTagging
 from post3tw.service.buckets import Buckets
 from post3tw.service.copying import Copying
@@ -21,7 +22,10 @@ from post3tw.service.object_lock import BucketLock, ObjectLock
 from post3tw.service.object_tagging import ObjectTagging
 from post3tw.service.objects import Objects
 from post3tw.service.operation import operations_of
+from post3tw.service.ownership_controls import OwnershipControls
 from post3tw.service.part_copy import PartCopying
+from post3tw.service.public_access import PublicAccess
+from post3tw.service.request_payment import RequestPayment
 from post3tw.service.store import Store
 from post3tw.service.unconfigured import Unconfigured, UnconfiguredById
 from post3tw.service.upload_listing import UploadListing
@@ -35,6 +39,10 @@ NOUNS = (
     BucketVersioning,
     BucketLock,
     Acls,
+    BucketPolicies,
+    OwnershipControls,
+    PublicAccess,
+    RequestPayment,
     Objects,
     ObjectAttributes,
     ObjectTagging,
@@ -65,4 +73,4 @@ class LocalService:
 
 def local_service(store: Store) -> AuthorizedService:
     """The operations of a store, behind their authorization."""
-    return AuthorizedService(LocalService(operations_of(*(noun(store) for noun in NOUNS))), store.index)
+    return AuthorizedService(LocalService(operations_of(*(noun(store) for noun in NOUNS))), store)

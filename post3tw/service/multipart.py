@@ -16,7 +16,6 @@ from post3tw.model.checksum import Checksum
 from post3tw.model.errors import NoSuchUpload
 from post3tw.model.identity import Caller
 from post3tw.model.version import Part, Upload
-from post3tw.service.acls import OBJECT_ACLS
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.completion import EXPECTATIONS, assemble, requested_completion
 from post3tw.service.conditions import write_conditions
@@ -32,6 +31,7 @@ from post3tw.service.object_checksums import (
     part_checksum_members,
     verify_body,
 )
+from post3tw.service.object_ownership import ACL_MEMBERS, ownership_of
 from post3tw.service.objects import MAX_PUT
 from post3tw.service.operation import operation
 from post3tw.service.owners import owner_for
@@ -93,8 +93,7 @@ class Multipart:
 
     @operation(
         "s3:PutObject",
-        honours=("checksum_algorithm", "checksum_type", *DESCRIPTION_MEMBERS),
-        accepts={"acl": OBJECT_ACLS},
+        honours=("checksum_algorithm", "checksum_type", *DESCRIPTION_MEMBERS, *ACL_MEMBERS),
     )
     async def create_multipart_upload(
         self, caller: Caller, input: types.CreateMultipartUploadInput
@@ -107,15 +106,15 @@ class Multipart:
         """
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
         algorithm, checksum_type = chosen_checksum(input.checksum_algorithm, input.checksum_type)
-        owner, now = owner_for(caller, bucket), self.store.ids.now()
+        ownership, now = ownership_of(self.store.people, caller, input), self.store.ids.now()
         upload = Upload(
             id=self.store.ids.object_id(),
             bucket_id=bucket.id,
             key=key,
             created=now,
-            owner=owner,
-            initiator=owner,
-            description=description_of(input, now),
+            owner=ownership.owner,
+            initiator=owner_for(caller, bucket),
+            description=ownership.on(description_of(input, now)),
             checksum_algorithm=algorithm,
             checksum_type=checksum_type,
         )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.conditions import WriteConditions
-from post3tw.model.errors import DomainError, InvalidRequest
+from post3tw.model.errors import AccessDenied, BucketChanged, DomainError, InvalidRequest
 from post3tw.model.identity import Caller
 from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Part, Version, new_object
-from post3tw.service.acls import OBJECT_ACLS
-from post3tw.service.admitted import admitted_bucket
+from post3tw.service.admitted import admitted_bucket, may_also
 from post3tw.service.conditions import READ_MEMBERS, millis, write_conditions
 from post3tw.service.deletions import Target, check_document, deleted_entry, error_entry, target_of
+from post3tw.service.demands import BYPASS, versioned
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, description_of
 from post3tw.service.ingest import ingest
 from post3tw.service.interfaces import IRequestBody
@@ -28,6 +28,7 @@ from post3tw.service.object_checksums import (
     parse_content_md5,
     verify_body,
 )
+from post3tw.service.object_ownership import ACL_MEMBERS, ownership_of
 from post3tw.service.operation import operation
 from post3tw.service.owners import owner_for
 from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
@@ -52,7 +53,15 @@ _READ = (
     *READ_MEMBERS,
     *(member for member, _ in OVERRIDES),
 )
-_PUT = ("content_length", "content_md5", "if_match", "if_none_match", *DESCRIPTION_MEMBERS, *CHECKSUM_MEMBERS)
+_PUT = (
+    "content_length",
+    "content_md5",
+    "if_match",
+    "if_none_match",
+    *DESCRIPTION_MEMBERS,
+    *ACL_MEMBERS,
+    *CHECKSUM_MEMBERS,
+)
 _DELETE = ("version_id", "if_match", "if_match_size", "if_match_last_modified_time", "bypass_governance_retention")
 
 _LOCKED_UNCHECKED = (
@@ -66,7 +75,7 @@ class Objects:
 
     store: Store
 
-    @operation("s3:PutObject", honours=_PUT, accepts={"acl": OBJECT_ACLS})
+    @operation("s3:PutObject", honours=_PUT)
     async def put_object(
         self, caller: Caller, input: types.PutObjectInput, body: IRequestBody
     ) -> types.PutObjectOutput:
@@ -84,6 +93,7 @@ class Objects:
         if description.retention is not NO_LOCK and content_md5 is None and not announcement.binding:
             raise InvalidRequest(_LOCKED_UNCHECKED)
         store = self.store
+        ownership = ownership_of(store.people, caller, input)
         if conditions.any:
             await self._check_early(bucket, key, conditions)
         verify = partial(verify_body, announcement, content_md5, body)
@@ -101,8 +111,8 @@ class Objects:
                     created=now,
                     size=stored.size,
                     etag=stored.md5.hex(),
-                    owner=owner_for(caller, bucket),
-                    description=description,
+                    owner=ownership.owner,
+                    description=ownership.on(description),
                     checksum=checksum,
                     placement=stored.placement,
                 ),
@@ -212,7 +222,11 @@ class Objects:
         """Delete in one transaction. An entry fails before anything of it is written, so the others can go on."""
         bucket, ids = admitted_bucket(caller), self.store.ids
         owner, now = owner_for(caller, bucket), ids.now()
-        targets = [_target_or_error(entry, ids.object_id()) for entry in entries]
+        asked = [_target_or_error(entry, ids.object_id()) for entry in entries]
+        targets: list[Target | DomainError] = []
+
+        async def decide() -> None:
+            targets[:] = [await _if_allowed(caller, target, bypass_governance) for target in asked]
 
         async def delete_all(tx: ITransaction) -> list[Deletion | DomainError]:
             results: list[Deletion | DomainError] = []
@@ -230,17 +244,19 @@ class Objects:
                         new_id=target.new_id,
                         owner=owner,
                         now=now,
-                        bypass_governance=bypass_governance,
+                        bypass_governance=target.bypass_governance,
                     )
+                except BucketChanged:
+                    raise  # which is no answer, but why all of it is decided again
                 except DomainError as error:
                     results.append(error)
                 else:
                     results.append(deletion)
             return results
 
-        keys = {target.key for target in targets if isinstance(target, Target)}
+        keys = {target.key for target in asked if isinstance(target, Target)}
         locks = [Lock(bucket.id), *(Lock(bucket.id, key) for key in keys)]
-        return await self.store.change(caller, delete_all, locks)
+        return await self.store.change(caller, delete_all, locks, before=decide)
 
 
 def _target_or_error(entry: types.ObjectIdentifier, new_id: bytes) -> Target | DomainError:
@@ -248,3 +264,15 @@ def _target_or_error(entry: types.ObjectIdentifier, new_id: bytes) -> Target | D
         return target_of(entry, new_id)
     except DomainError as error:
         return error
+
+
+async def _if_allowed(caller: Caller, target: Target | DomainError, bypass: bool) -> Target | DomainError:
+    """What is left of a target once it is decided whether the caller may delete it, and may bypass its retention."""
+    if isinstance(target, DomainError):
+        return target
+    key, version_id = target.key.decode(), target.version_id
+    if not await may_also(caller, versioned("s3:DeleteObject", version_id), key, version_id):
+        return AccessDenied()
+    if bypass and await may_also(caller, BYPASS, key, version_id):
+        return evolve(target, bypass_governance=True)
+    return target

@@ -1,4 +1,4 @@
-"""Who owns what is written, and how answers show owners."""
+"""Who owns what is written, with which list, and how answers show owners."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def owner_of_bucket(bucket: Bucket) -> Owner:
 
 
 def owner_for(caller: Caller, bucket: Bucket) -> Owner:
-    """Who owns what the caller writes into a bucket."""
+    """Who the caller is, as the writer of something in a bucket. What nobody writes is the bucket's owner's."""
     return owner_of_bucket(bucket) if caller.identity is None else caller.identity.owner
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from attrs import field, frozen
 from post3tw.model.errors import BucketChanged
 from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
+from post3tw.service.people import NoPeople, People
 from post3tw.storage.index.transactions.buckets import DecidedTransaction
 from post3tw.storage.interfaces import IBlobStore, IIndex, Lock, Transaction
 from post3tw.storage.threads import IThreads, NoThreads
@@ -40,6 +41,8 @@ class Store:
         region: where buckets are, such as "us-east-1".
         cpu: a pool for hashing, about as many threads as cores; whoever made it starts and stops it.
         admit_write: raises InsufficientStorage while the disk is full; called before anything that takes space.
+        people: whom access control lists can name.
+        new_bucket_documents: the documents, by kind, that a new bucket begins with.
         pause: awaited between the pieces of long work on the reactor's thread, so that others get their turn; a server
             passes a zero-second timer.
     """
@@ -51,12 +54,22 @@ class Store:
     cpu: IThreads = field(factory=NoThreads)
     admit_write: Callable[[], None] = _admit
     pause: Callable[[], Awaitable[None]] = _no_pause
+    people: People = field(factory=NoPeople)
+    new_bucket_documents: Mapping[str, bytes] = field(factory=dict)
 
-    async def change(self, caller: Caller, transaction: Transaction[T], locks: Sequence[Lock] = ()) -> T:
+    async def change(
+        self,
+        caller: Caller,
+        transaction: Transaction[T],
+        locks: Sequence[Lock] = (),
+        *,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
         """Run a writing transaction on the bucket that the caller was admitted to.
 
         What was decided must hold when it is done: when the transaction finds the bucket in another state than the
         decision rested on (another policy, another list), the call is decided again and the transaction run again.
+        `before` is what is decided besides (one key of many, for instance), each time after the call itself.
 
         Raises:
             AccessDenied: it was decided otherwise.
@@ -65,6 +78,8 @@ class Store:
         """
         for _ in range(DECISIONS):
             admission = caller.admission
+            if before is not None:
+                await before()
             if admission is None or admission.renew is None or admission.bucket is None:
                 return await self.index.run(transaction, locks)
             generations = {admission.bucket.id: admission.bucket.generation}

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from post3tw.api import types
-from post3tw.model.errors import MalformedXML, MethodNotAllowed, NoSuchKey, NotImplementedHere
+from post3tw.model.errors import MalformedXML, MethodNotAllowed, NoSuchKey
 from post3tw.service.acls import Acls
-from post3tw.service.authorization import AuthorizedService
-from post3tw.service.local import LocalService
-from post3tw.service.operation import operations_of
 from tests.service.object_case import ENABLED, ObjectCase
 from tests.service.stores import OWNER, admitted
 
@@ -44,18 +41,6 @@ class AclTests(ObjectCase):
         caller = admitted("PutObjectAcl", self.bucket)
         await acls.put_object_acl(caller, types.PutObjectAclInput(key="key", acl="bucket-owner-full-control"))
         await self.fails(MalformedXML, acls.put_object_acl(caller, types.PutObjectAclInput(key="key")))
-
-    async def test_everything_else_is_refused(self) -> None:
-        """Other canned lists, grants and documents are not implemented."""
-        await self.put("key")
-        service = AuthorizedService(LocalService(operations_of(Acls(self.store))), self.store.index)
-        caller = admitted("PutObjectAcl", self.bucket)
-        for input in (types.PutObjectAclInput(acl="public-read"), types.PutObjectAclInput(grant_read="id=x")):
-            input.bucket, input.key = self.bucket.name, "key"
-            await self.fails(NotImplementedHere, service.admit(caller, "PutObjectAcl", input))
-        policy = types.AccessControlPolicy()
-        input = types.PutObjectAclInput(bucket=self.bucket.name, key="key", access_control_policy=policy)
-        await self.fails(NotImplementedHere, service.operations()["PutObjectAcl"](caller, input))
 
     async def test_missing_objects(self) -> None:
         """An object that is not there has no list, nor has a delete marker."""

@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 from post3tw.api import types
 from post3tw.model.errors import (
     AccessDenied,
+    AclsWithEnforcedOwner,
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     IllegalLocationConstraint,
@@ -47,7 +48,7 @@ class BucketCase(TestCase):
         """An empty store."""
         self.store = await make_store(self, region=self.region)
         nouns = [noun(self.store) for noun in (Buckets, BucketVersioning, BucketTagging)]
-        self.service = AuthorizedService(LocalService(operations_of(*nouns)), self.store.index)
+        self.service = AuthorizedService(LocalService(operations_of(*nouns)), self.store)
 
     async def call(self, identity: Identity | None, input: Any) -> Any:
         """Admit and run the operation whose input this is."""
@@ -110,11 +111,19 @@ class CreateTests(BucketCase):
         await self.call(ADA, types.CreateBucketInput(bucket="photos", create_bucket_configuration=configuration))
         self.assertEqual(await self.names(), ["photos"])
 
-    async def test_what_is_not_honoured(self) -> None:
-        """ACLs are refused, the default is not."""
-        await self.fails(NotImplementedHere, ADA, types.CreateBucketInput(bucket="photos", acl="public-read"))
-        input = types.CreateBucketInput(bucket="photos", acl="private", object_lock_enabled_for_bucket=False)
-        await self.call(ADA, input)
+    async def test_again_with_another_list(self) -> None:
+        """Creating one's own bucket again does not change its list: that of another list is refused."""
+        await self.call(ADA, types.CreateBucketInput(bucket="photos", acl="public-read"))
+        await self.call(ADA, types.CreateBucketInput(bucket="photos", acl="public-read"))
+        await self.fails(BucketAlreadyExists, ADA, types.CreateBucketInput(bucket="photos"))
+
+    async def test_owner_enforced(self) -> None:
+        """A bucket whose owner owns everything in it cannot begin with grants to others, but with the private list."""
+        enforced = "BucketOwnerEnforced"
+        input = types.CreateBucketInput(bucket="photos", acl="public-read", object_ownership=enforced)
+        await self.fails(AclsWithEnforcedOwner, ADA, input)
+        await self.call(ADA, types.CreateBucketInput(bucket="photos", acl="private", object_ownership=enforced))
+        await self.fails(MalformedXML, ADA, types.CreateBucketInput(bucket="pictures", object_ownership="Nobody"))
 
     async def test_tenants_have_namespaces(self) -> None:
         """The same name in two tenants is two buckets; another tenant's can be addressed, not created in."""

@@ -14,14 +14,13 @@ from post3tw.model.errors import (
     InvalidBucketState,
     NoSuchBucket,
 )
-from post3tw.model.version import Version
 from post3tw.storage.index.rows import BUCKET_COLUMNS, INSERT_BUCKET, bucket_from_row, bucket_values
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
 
-async def create_bucket(tx: ITransaction, bucket: Bucket) -> None:
-    """Insert a bucket.
+async def create_bucket(tx: ITransaction, bucket: Bucket, documents: Mapping[str, bytes] | None = None) -> None:
+    """Insert a bucket, with the documents that it begins with, by kind.
 
     Raises:
         BucketAlreadyOwnedByYou: the tenant has one of this name, and `bucket.owner_id` owns it.
@@ -32,6 +31,14 @@ async def create_bucket(tx: ITransaction, bucket: Bucket) -> None:
         taken = BucketAlreadyOwnedByYou if existing.owner_id == bucket.owner_id else BucketAlreadyExists
         raise taken(bucket_name=bucket.name)
     await tx.write(INSERT_BUCKET, *bucket_values(bucket))
+    for kind, body in (documents or {}).items():
+        await tx.write(
+            "INSERT INTO bucket_documents (bucket, kind, body, generation) VALUES (?, ?, ?, ?)",
+            bucket.id,
+            kind,
+            body,
+            bucket.generation,
+        )
 
 
 _FIND = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.tenant = ? AND k.name = ?"
@@ -39,6 +46,8 @@ _FIND = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.tenant = ? AND k.name =
 
 async def find_bucket(tx: ITransaction, tenant: str, name: str) -> Bucket | None:
     """The bucket of this name in a tenant's namespace, or None."""
+    if "\0" in name:
+        return None  # PostgreSQL's text cannot hold it, not even to be asked for
     memo = tx.memo
     found: Bucket | None = None if memo is None else memo.get((find_bucket, tenant, name))
     if found is None:
@@ -100,9 +109,9 @@ def refuse_other_state(tx: Any, bucket_id: int, generation: int) -> None:
         raise BucketChanged
 
 
-async def note_object_acl(tx: ITransaction, bucket: Bucket, version: Version) -> None:
-    """Let the bucket's row say that a version is not simply its owner's, when it is the first that is not."""
-    if bucket.object_acls or (version.description.acl is None and version.owner.id == bucket.owner_id):
+async def note_object_acl(tx: ITransaction, bucket: Bucket, owner_id: str, acl: str | None) -> None:
+    """Let the bucket's row say that a version or an upload is not simply the bucket owner's, when it is the first."""
+    if bucket.object_acls or (acl is None and owner_id == bucket.owner_id):
         return
     await tx.write(
         "UPDATE buckets SET object_acls = 1, generation = generation + 1 WHERE id = ? AND object_acls = 0", bucket.id

@@ -23,7 +23,7 @@ from post3tw.storage.index.rows import (
     version_from_row,
 )
 from post3tw.storage.index.transactions.blobs import place, share
-from post3tw.storage.index.transactions.buckets import require_bucket
+from post3tw.storage.index.transactions.buckets import note_object_acl, require_bucket
 from post3tw.storage.index.transactions.object_lock import require_lockable
 from post3tw.storage.index.transactions.objects import put_version
 from post3tw.storage.index.transactions.parts import (
@@ -44,7 +44,9 @@ async def create_upload(tx: ITransaction, upload: Upload) -> None:
         NoSuchBucket: the bucket is gone.
         InvalidRequest: the object is to be locked, and the bucket has no object lock.
     """
-    require_lockable(await require_bucket(tx, upload.bucket_id), upload.description.retention)
+    bucket = await require_bucket(tx, upload.bucket_id)
+    require_lockable(bucket, upload.description.retention)
+    await note_object_acl(tx, bucket, upload.initiator.id, upload.description.acl)
     await tx.write(INSERT_UPLOAD, *upload_values(upload))
 
 

@@ -161,7 +161,7 @@ async def _fill(
     tx: ITransaction, slot: _Slot, key: bytes, version: Version, placement: Placement | None, now: int, kind: str
 ) -> Version:
     version = _in_slot(version, slot, placement)
-    await note_object_acl(tx, slot.bucket, version)
+    await note_object_acl(tx, slot.bucket, version.owner.id, version.description.acl)
     if slot.replaced is None:
         await tx.write(INSERT_VERSION, *version_values(slot.bucket.id, key, version))
     else:
@@ -330,13 +330,12 @@ async def set_acl(
     """
     bucket = await require_bucket(tx, bucket_id)
     version = await require_object(tx, bucket_id, key, version_id)
-    version = evolve(version, description=evolve(version.description, acl=acl))
-    await note_object_acl(tx, bucket, version)
+    await note_object_acl(tx, bucket, version.owner.id, acl)
     await tx.write(
         "UPDATE versions SET acl = ? WHERE bucket = ? AND key = ? AND seq = ?", acl, bucket_id, key, version.seq
     )
     await record_change(tx, bucket, key, version.seq, "ObjectAcl:Put", change_id, now, told_of(version))
-    return version
+    return evolve(version, description=evolve(version.description, acl=acl))
 
 
 async def rename(

@@ -1,0 +1,49 @@
+"""What the protocol knows of a request that policies may have conditions about; worked out only when one has.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
+
+from post3tw.s3.exchange import RequestHead
+from post3tw.wire.dates import parse_amz_date
+
+_VERSION_4, _VERSION_2 = "AWS4-HMAC-SHA256", "AWS"
+_HEADERS = {"aws:referer": "referer", "aws:useragent": "user-agent"}
+"""Condition keys whose value is a header. Only these: no other header can become a key."""
+
+
+def request_facts(head: RequestHead, signed: bool, now: Callable[[], int]) -> Mapping[str, str]:
+    """Values by the names of condition keys in lower case.
+
+    Args:
+        head: of the request.
+        signed: whether somebody signed it.
+        now: milliseconds since the epoch.
+    """
+    facts = {key: head.headers[name] for key, name in _HEADERS.items() if name in head.headers}
+    query = dict(parse_qsl(head.target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
+    content = head.headers.get("x-amz-content-sha256") or query.get("X-Amz-Content-Sha256")
+    if content is not None:
+        facts["s3:x-amz-content-sha256"] = content
+    if signed:
+        facts |= _signature(head, query, now)
+    return facts
+
+
+def _signature(head: RequestHead, query: Mapping[str, str], now: Callable[[], int]) -> dict[str, str]:
+    """How the request was signed, and for a presigned one how long ago, in milliseconds."""
+    header = head.headers.get("authorization")
+    if header is not None:
+        version = _VERSION_4 if header.startswith(_VERSION_4) else _VERSION_2
+        return {"s3:authtype": "REST-HEADER", "s3:signatureversion": version}
+    if "X-Amz-Signature" in query:
+        facts = {"s3:authtype": "REST-QUERY-STRING", "s3:signatureversion": _VERSION_4}
+        time = parse_amz_date(query.get("X-Amz-Date", ""))
+        return facts if time is None else {**facts, "s3:signatureage": str(now() - time)}
+    if "Signature" in query:
+        return {"s3:authtype": "REST-QUERY-STRING", "s3:signatureversion": _VERSION_2}
+    return {"s3:authtype": "POST", "s3:signatureversion": _VERSION_4}

@@ -1,0 +1,104 @@
+"""What a bucket's owner has configured about access, read and parsed once for each generation of the bucket.
+
+The bucket's row is read in every request anyway, and its generation rises with every change of the row or of a
+document; so what was parsed under a generation holds as long as the row has it. A document that cannot be read is noted
+as such, and denies (see policy.access).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from attrs import define, field, frozen
+
+from post3tw.model.acl import Acl
+from post3tw.model.bucket import Bucket
+from post3tw.model.errors import MalformedPolicy
+from post3tw.service.acls import ACL_KIND
+from post3tw.service.grants import acl_from_text
+from post3tw.service.owners import owner_of_bucket
+from post3tw.service.ownership_controls import OWNERSHIP_KIND
+from post3tw.service.policy.access import BucketAccess, ObjectOwnership, PublicAccessBlock
+from post3tw.service.policy.language import parse_policy
+from post3tw.service.policy.statement import Policy
+from post3tw.service.public_access import PUBLIC_ACCESS_KIND, public_access_from_bytes
+from post3tw.service.request_payment import PAYMENT_KIND, REQUESTER
+from post3tw.storage.index.transactions.documents import get_documents
+from post3tw.storage.interfaces import IIndex
+
+T = TypeVar("T")
+
+POLICY_KIND = "policy"
+"""The kind of document that holds a bucket policy, as it was put."""
+
+MAX_KEPT = 4096
+"""Buckets whose rules are kept."""
+
+
+@frozen
+class BucketRules:
+    """The rules of one bucket at one generation. `plain` says that nothing can keep its owner from anything."""
+
+    generation: int
+    access: BucketAccess
+    requester_pays: bool
+    plain: bool
+
+
+def rules_of(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
+    """The rules that a bucket's row and its documents make."""
+    unreadable: set[str] = set()
+
+    def read(kind: str, parse: Callable[[bytes], T], default: T) -> T:
+        body = documents.get(kind)
+        if body is None:
+            return default
+        try:
+            return parse(body)
+        except (ValueError, MalformedPolicy):
+            unreadable.add(kind)
+            return default
+
+    none: Policy | None = None
+    private: Acl | None = None
+    owner = owner_of_bucket(bucket)
+    access = BucketAccess(
+        bucket.owner_id,
+        bucket.tenant,
+        policy=read(POLICY_KIND, lambda body: parse_policy(body, bucket=bucket.name), none),
+        acl=read(ACL_KIND, lambda body: acl_from_text(owner, body.decode()), private),
+        public_access=read(PUBLIC_ACCESS_KIND, public_access_from_bytes, PublicAccessBlock()),
+        ownership=read(OWNERSHIP_KIND, lambda body: ObjectOwnership(body.decode()), ObjectOwnership.OBJECT_WRITER),
+        uniform=not bucket.object_acls,
+        unreadable=frozenset(unreadable),
+    )
+    return BucketRules(
+        bucket.generation,
+        access,
+        requester_pays=documents.get(PAYMENT_KIND) == REQUESTER.encode(),
+        plain=access.policy is None and not unreadable and (access.uniform or access.acls_disabled),
+    )
+
+
+@define(eq=False)
+class RulesOfBuckets:
+    """The rules of the buckets that were asked for last."""
+
+    index: IIndex
+    _kept: dict[int, BucketRules] = field(factory=dict, init=False)
+
+    def kept(self, bucket: Bucket) -> BucketRules | None:
+        """The rules of a bucket as its row says it is, if they are known."""
+        rules = self._kept.get(bucket.id)
+        return rules if rules is not None and rules.generation == bucket.generation else None
+
+    async def read(self, bucket: Bucket) -> BucketRules:
+        """The rules of a bucket, read anew."""
+        documents = await self.index.read(partial(get_documents, bucket_id=bucket.id))
+        rules = rules_of(bucket, documents)
+        if len(self._kept) >= MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[bucket.id] = rules
+        return rules

@@ -1,0 +1,135 @@
+"""What a request needs permission for: its operation's action, and what its headers ask for besides.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import frozen
+
+from post3tw.api.operation import Operation
+from post3tw.model.bucket import Bucket
+from post3tw.service.grants import GRANT_MEMBERS
+from post3tw.service.operation import Declaration
+from post3tw.wire.copy_source import CopySource
+from post3tw.wire.uri import decode_path
+
+OF_VERSIONS = {
+    "s3:DeleteObject": "s3:DeleteObjectVersion",
+    "s3:DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
+    "s3:GetObject": "s3:GetObjectVersion",
+    "s3:GetObjectAcl": "s3:GetObjectVersionAcl",
+    "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+    "s3:GetObjectTorrent": "s3:GetObjectVersionTorrent",
+    "s3:PutObjectAcl": "s3:PutObjectVersionAcl",
+    "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
+}
+"""The action that is needed instead when the request names a version."""
+
+BYPASS = "s3:BypassGovernanceRetention"
+"""What x-amz-bypass-governance-retention needs. Without it the header has no effect: it is no reason to refuse what
+needs no bypass, and consoles always send it."""
+
+_ASKING = {
+    "object_lock_legal_hold_status": "s3:PutObjectLegalHold",
+    "object_lock_mode": "s3:PutObjectRetention",
+    "object_lock_retain_until_date": "s3:PutObjectRetention",
+    "tagging": "s3:PutObjectTagging",
+    "if_match": "s3:GetObject",
+}
+"""Header members of operations that write or delete an object, and the action each needs besides."""
+
+_PUT_ACL = "s3:PutObjectAcl"
+_HARMLESS_LISTS = frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"})
+"""Canned lists that grant nothing to others than the bucket's owner: who may write an object may write it with them."""
+
+_BESIDES = {"GetObjectAttributes": "s3:GetObject"}
+"""Operations that need another action in any case."""
+
+
+@frozen
+class Demand:
+    """Something that must be allowed.
+
+    Attributes:
+        action: such as "s3:GetObject".
+        key: of which object; None for the bucket.
+        version_id: of which version, when one is named.
+        upload_id: of which upload, when the action is about an upload in progress.
+        unless_denied: whether it is enough that no statement denies it.
+    """
+
+    action: str
+    key: str | None = None
+    version_id: str | None = None
+    upload_id: str | None = None
+    unless_denied: bool = False
+
+
+@frozen
+class Demands:
+    """What the requests of one operation need, worked out as far as it does not depend on the request."""
+
+    operation: Operation
+    declaration: Declaration
+    asking: tuple[tuple[str, str], ...]
+    takes_list: bool
+
+    @classmethod
+    def of(cls, operation: Operation, declaration: Declaration) -> Demands:
+        """Those of an operation."""
+        writes = declaration.action in ("s3:PutObject", "s3:DeleteObject")
+        asking = tuple(
+            (member, action)
+            for member, action in _ASKING.items()
+            if writes and operation.level == 2 and operation.bindings.get(member, ("",))[0] == "header"
+        )
+        return cls(operation, declaration, asking, takes_list=writes and "acl" in operation.members)
+
+    def on_target(self, input: Any, bucket: Bucket) -> Iterator[Demand]:
+        """What must be allowed on the bucket, or on the object that the request's path names."""
+        action = self.declaration.action
+        if self.operation.level != 2:
+            yield Demand(action)
+            return
+        key = input.key
+        version_id = getattr(input, "version_id", None)
+        upload_id = getattr(input, "upload_id", None)
+        yield Demand(versioned(action, version_id), key, version_id, upload_id)
+        besides = _BESIDES.get(self.operation.name)
+        if besides is not None:
+            yield Demand(versioned(besides, version_id), key, version_id)
+        asked = {action for member, action in self.asking if getattr(input, member) is not None}
+        for action in sorted(asked):
+            yield Demand(action, key)
+        if self.takes_list and (input.acl is not None or any(_header_grants(input))):
+            yield Demand(_PUT_ACL, key, unless_denied=_grants_nothing_to_others(input, bucket))
+        if self.operation.name == "RenameObject":
+            source = decode_path((input.rename_source or "").removeprefix("/").encode("utf-8", "surrogateescape"))
+            yield Demand("s3:GetObject", source)
+            yield Demand("s3:DeleteObject", source)
+
+    def on_source(self, source: CopySource) -> Iterator[Demand]:
+        """What must be allowed on the object that a copy reads."""
+        yield Demand(versioned("s3:GetObject", source.version_id), source.key, source.version_id)
+
+
+def versioned(action: str, version_id: str | None) -> str:
+    """The action on an object, or on one version of it."""
+    return action if version_id is None else OF_VERSIONS.get(action, action)
+
+
+def _header_grants(input: Any) -> list[str]:
+    return [value for member in GRANT_MEMBERS if (value := getattr(input, member, None)) is not None]
+
+
+def _grants_nothing_to_others(input: Any, bucket: Bucket) -> bool:
+    """Whether the list that the headers ask for is about nobody but the bucket's owner."""
+    if input.acl is not None and input.acl not in _HARMLESS_LISTS:
+        return False
+    owner = bucket.owner_id
+    return all(value.strip() in (f"id={owner}", f'id="{owner}"') for value in _header_grants(input))

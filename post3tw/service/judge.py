@@ -1,0 +1,206 @@
+"""Deciding one request: what it demands, against what was configured, with no more reads than the answer depends on.
+
+An object is read only when the decision comes back undecided without it, once, and whatever depends on its list, its
+owner or its tags is decided from that one read.
+
+What is not there must not show to those who may not list the bucket: they get AccessDenied where others get NoSuchKey,
+as on AWS, whether there is such an object or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from attrs import define, field, frozen
+
+from post3tw.model.acl import Acl
+from post3tw.model.bucket import Bucket
+from post3tw.model.errors import AccessDenied, DomainError, InvalidArgument, KeyTooLong, NoSuchUpload
+from post3tw.model.identity import Caller, Owner
+from post3tw.model.version import Version
+from post3tw.service.demands import Demand, versioned
+from post3tw.service.grants import acl_from_text
+from post3tw.service.keys import check_version_id, key_bytes
+from post3tw.service.multipart import upload_id_bytes
+from post3tw.service.policy.access import ABSENT, UNREAD, BucketAccess, Missing, ObjectAccess
+from post3tw.service.policy.decision import Decision, Outcome, Request, decide
+from post3tw.service.policy.statement import resource_arn
+from post3tw.service.request_context import RequestContext
+from post3tw.storage.index.transactions.multipart import find_upload
+from post3tw.storage.index.transactions.versions import find_version, require_object
+from post3tw.storage.interfaces import IIndex
+from post3tw.wire.copy_source import CopySource, parse_copy_source
+
+OF_UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
+"""Actions on an upload in progress: it, not the object of its key, is what they are decided on."""
+
+_MAKING = frozenset({"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"})
+"""Actions on an object that need none to be there, so that its absence is no answer to them."""
+
+
+@frozen
+class Place:
+    """A bucket, and what is configured about it."""
+
+    bucket: Bucket
+    access: BucketAccess
+
+
+@define(eq=False)
+class RequestJudge:
+    """Decides what one request demands; see admitted.Judge.
+
+    Attributes:
+        index: where objects are read.
+        caller: who asks.
+        operation: the name of the operation.
+        input: its input.
+        target: the bucket that the request names.
+        region: for policies.
+        now: milliseconds since the epoch.
+        source: the bucket that a copy reads from.
+    """
+
+    index: IIndex
+    caller: Caller
+    operation: str
+    input: Any
+    target: Place
+    region: str
+    now: Callable[[], int]
+    source: Place | None = None
+    _read: dict[tuple[int, str | None, str | None, str | None], ObjectAccess | Missing] = field(
+        factory=dict, init=False
+    )
+
+    async def require(self, demand: Demand, place: Place | None = None) -> None:
+        """Refuse the request unless a demand is allowed.
+
+        Args:
+            demand: what must be allowed.
+            place: in which bucket; the target when not given.
+
+        Raises:
+            AccessDenied: it is not.
+            NoSuchKey, NoSuchVersion, MethodNotAllowed: nothing allows it, as there is no such object, and the caller
+                may know.
+        """
+        place = place or self.target
+        decision = await self._decide(demand, place)
+        if decision.allowed or (demand.unless_denied and decision.outcome is Outcome.IMPLICIT_DENY):
+            return
+        if decision.outcome is Outcome.IMPLICIT_DENY and demand.key and not demand.upload_id:
+            await self._say_if_missing(demand, place)
+        raise AccessDenied()
+
+    async def require_tags(self, source: CopySource) -> None:
+        """Refuse a copy with its source's tags, if it has any, unless they may be read there and written here.
+
+        Raises:
+            AccessDenied: they may not.
+        """
+        assert self.source is not None
+        found = await self._look_up(self.source.bucket.id, source.key, source.version_id, None)
+        if isinstance(found, ObjectAccess) and found.tags:
+            action = versioned("s3:GetObjectTagging", source.version_id)
+            await self.require(Demand(action, source.key, source.version_id), self.source)
+            await self.require(Demand("s3:PutObjectTagging", self.input.key))
+
+    async def allows(self, demand: Demand) -> bool:
+        """Whether a demand on the target is allowed."""
+        return (await self._decide(demand, self.target)).allowed
+
+    async def may(self, action: str, key: str, version_id: str | None) -> bool:
+        """See admitted.Judge."""
+        return await self.allows(Demand(action, key, version_id))
+
+    async def conceal(self, error: DomainError) -> None:
+        """Called when an admitted operation found no object: AccessDenied for those who may not list the bucket.
+
+        Raises:
+            AccessDenied: instead of `error`.
+        """
+        for place, key in self._keys():
+            if not await self._may_list(place, key):
+                raise AccessDenied() from error
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    async def _decide(self, demand: Demand, place: Place) -> Decision:
+        request = self._request(demand, place)
+        known: ObjectAccess | Missing = UNREAD if demand.key is not None else ABSENT
+        decision = decide(request, place.access, known)
+        if decision.outcome is Outcome.UNDECIDED:
+            decision = decide(request, place.access, await self._object(demand, place))
+        return decision
+
+    def _request(self, demand: Demand, place: Place) -> Request:
+        fixed = None if demand.version_id is None else {"s3:versionid": (demand.version_id,)}
+        context = self._context(self.operation, self.input, place, fixed)
+        return Request(self.caller.identity, demand.action, resource_arn(place.bucket.name, demand.key), context)
+
+    def _context(
+        self, operation: str, input: Any, place: Place, fixed: Mapping[str, Sequence[str]] | None
+    ) -> RequestContext:
+        return RequestContext(self.caller, operation, input, place.bucket, self.region, self.now, fixed)
+
+    async def _object(self, demand: Demand, place: Place) -> ObjectAccess | Missing:
+        """What the decision needs to know of the object, or of the upload."""
+        upload_id = demand.upload_id if demand.action in OF_UPLOADS else None
+        name = (place.bucket.id, demand.key, demand.version_id, upload_id)
+        if name not in self._read:
+            self._read[name] = await self._look_up(*name)
+        return self._read[name]
+
+    async def _look_up(
+        self, bucket_id: int, key: str | None, version_id: str | None, upload_id: str | None
+    ) -> ObjectAccess | Missing:
+        try:
+            raw = key_bytes(key)
+            if upload_id is not None:
+                find = partial(find_upload, bucket_id=bucket_id, key=raw, upload_id=upload_id_bytes(upload_id))
+                upload = await self.index.read(find)
+                return ABSENT if upload is None else ObjectAccess(upload.initiator.id)
+            version_id = check_version_id(version_id)
+        except (InvalidArgument, KeyTooLong, NoSuchUpload):
+            return ABSENT  # no object of ours can have such a name; the operation says what is wrong with it
+        version = await self.index.read(partial(find_version, bucket_id=bucket_id, key=raw, version_id=version_id))
+        return ABSENT if version is None or version.delete_marker else object_access(version)
+
+    async def _say_if_missing(self, demand: Demand, place: Place) -> None:
+        if demand.action in _MAKING or not await self._may_list(place, demand.key or ""):
+            return
+        await self.index.read(
+            partial(
+                require_object,
+                bucket_id=place.bucket.id,
+                key=key_bytes(demand.key),
+                version_id=check_version_id(demand.version_id),
+            )
+        )
+
+    async def _may_list(self, place: Place, key: str) -> bool:
+        """Whether the caller may learn, by listing, that there is no such key."""
+        context = self._context("ListObjectsV2", None, place, {"s3:prefix": (key,)})
+        request = Request(self.caller.identity, "s3:ListBucket", resource_arn(place.bucket.name), context)
+        return decide(request, place.access, ABSENT).allowed
+
+    def _keys(self) -> list[tuple[Place, str]]:
+        """Whatever the operation may have looked for."""
+        key = getattr(self.input, "key", None)
+        found = [] if key is None else [(self.target, key)]
+        if self.source is not None:
+            found.append((self.source, parse_copy_source(self.input.copy_source).key))
+        return found
+
+
+def object_access(version: Version) -> ObjectAccess:
+    """What decisions need to know of a version. A list that cannot be read grants nothing."""
+    owner, tags = version.owner, version.description.tags
+    try:
+        acl = None if version.description.acl is None else acl_from_text(owner, version.description.acl)
+    except ValueError:
+        acl = Acl(Owner(owner.id, owner.display_name))
+    return ObjectAccess(owner.id, acl, tags)
