@@ -44,7 +44,7 @@ def assemble(
     """
     name = f"{socket.gethostname()}-{os.urandom(6).hex()}"
     directory = None if data_dir is None else SharedDirectory(data_dir, name)
-    node = Node(reactor, dsn, name, os.urandom(16).hex(), directory, start_timeout)
+    node = Node(reactor, dsn, name, os.urandom(16).hex(), directory, start_timeout, durable)
     index = PostgresIndex(reactor, dsn, node.notices, "full" if durable else "relaxed")
     node.pools = index.pools
     blobs: IBlobStore

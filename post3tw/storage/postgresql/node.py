@@ -37,6 +37,10 @@ _FINAL = re.compile(
 """What libpq and the server say, in English, about what does not pass by waiting. In another language it is waited for
 in vain, and then said."""
 
+_FINAL_CLASSES = ("0A", "22", "23", "42")
+"""Classes of SQLSTATE that do not pass either: unsupported, bad data, constraint violated, no such thing or no right to
+it."""
+
 
 @implementer(ISpace, IMeasured)
 @define(eq=False)
@@ -50,6 +54,7 @@ class Node:
         store_id: the identity of the store, if its schema is made now: 32 hex digits.
         directory: where blobs are, when they are files.
         start_timeout: seconds for which the database is waited for.
+        durable: whether nothing may be acknowledged that a power cut could take.
         pools: the connections of index and blobs, to be counted.
         management: the connection for all that is not on a request's way.
         notices: what other nodes changed.
@@ -64,6 +69,7 @@ class Node:
     store_id: str
     directory: Any = None
     start_timeout: float = 30.0
+    durable: bool = True
     pools: Sequence[Pool] = ()
     management: Management = field(init=False)
     notices: Notices = field(init=False)
@@ -108,10 +114,10 @@ class Node:
                 await self._join(deadline - self.reactor.seconds())
                 return
             except ManagementFailed as failed:
-                reason = str(failed)
+                reason, state = str(failed), failed.sqlstate or ""
             await self._leave()
             pause = next(pauses, pause)
-            if _FINAL.search(reason):
+            if _FINAL.search(reason) or state.startswith(_FINAL_CLASSES):
                 raise StoreRefused(f"the database {self.dsn.place} cannot be used: {reason}")
             if self.reactor.seconds() + pause >= deadline:
                 raise StoreRefused(f"the database {self.dsn.place} was not there in time: {reason}")
@@ -126,8 +132,16 @@ class Node:
         except TookTooLong:
             raise ManagementFailed("no host answers") from None
         await Migration(self.management, self.reactor, self.store_id).run()
+        if self.durable:
+            await self._warn_of_loss()
         await self.notices.start()
         await self.leadership.start()
+
+    async def _warn_of_loss(self) -> None:
+        """Say so when the database acknowledges what it has not made durable: that is not ours to change."""
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            if (await self.management.query(f"SHOW {name}"))[0][0] == "off":
+                self.log.warn("The database has {name} off: a crash may take what was acknowledged.", name=name)
 
     async def _leave(self) -> None:
         await self.leadership.stop()

@@ -8,12 +8,13 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
 
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.node import Node
-from post3tw.testing.postgresql import Cluster, new_database, shared_cluster
+from post3tw.testing.postgresql import Cluster, database_of, new_database, shared_cluster
 from tests.storage.postgresql.nodes import until
 
 
@@ -77,6 +78,26 @@ class StartTests(NodeCase):
         """A database that does not exist is said at once, by name."""
         dsn = shared_cluster().dsn("nowhere")
         self.assertIn('database "nowhere" does not exist', await self.refusal(self.node(dsn)))
+
+    async def test_no_right(self) -> None:
+        """A user who may not make tables is said at once, in the database's words."""
+        dsn = new_database(self)
+        cluster = shared_cluster()
+        cluster.query("CREATE ROLE guest LOGIN")
+        self.addCleanup(cluster.query, "DROP ROLE guest")
+        said = await self.refusal(self.node(dsn.replace("user=postgres", "user=guest")))
+        self.assertIn("permission denied for schema public", said)
+
+    async def test_loss_is_possible(self) -> None:
+        """A database that does not wait for its disk is a warning, unless durability is relaxed anyway."""
+        dsn = new_database(self)
+        shared_cluster().query(f'ALTER DATABASE "{database_of(dsn)}" SET synchronous_commit = off')
+        for durable, expected in ((False, []), (True, ["fsync", "full_page_writes", "synchronous_commit"])):
+            with capturedLogs() as events:
+                node = self.node(dsn, durable=durable)
+                await node.start()
+                await node.stop()
+            self.assertEqual([event["name"] for event in events if event["log_level"] is LogLevel.warn], expected)
 
     async def test_nobody_listens(self) -> None:
         """A server that is not there is waited for, not longer than `start_timeout`; then the start is refused."""
