@@ -43,6 +43,11 @@ if [ "$extra" = dev ]; then
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need_packages postgresql
 fi
 
+# A browser is large: without one its tests (tests/clients/test_browser.py) are skipped, but in CI they must run.
+if [ "$extra" = dev ] && [ "${CI:-}" = true ] && ! command -v chromium >/dev/null; then
+    need_packages chromium-headless-shell
+fi
+
 # Without editable_mode=compat the package's directory is not on sys.path, and twistd would not find the plugin.
 "$directory/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt \
     --config-settings editable_mode=compat --editable ".${extra:+[$extra]}"

@@ -145,10 +145,10 @@ class UploadTests(FormCase):
 class AnswerTests(FormCase):
     """What a form gets back."""
 
-    async def answered(self, file: bytes = b"hello", key: str = "a b/k", **wanted: str) -> Reply:
+    async def answered(self, **wanted: str) -> Reply:
         """The answer to a form with these fields."""
         self.service.public = True
-        return await self.post(form({"key": key, **wanted}, file))
+        return await self.post(form({"key": "a b/k", **wanted}, b"hello"))
 
     async def test_nothing(self) -> None:
         """204, where the object is, and its ETag; the same for a status that is none of three."""

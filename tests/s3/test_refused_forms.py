@@ -132,7 +132,8 @@ class RefusedTests(FormCase):
 
     async def test_policies(self) -> None:
         """A policy that is none is told so, by whoever signed it."""
-        for conditions in ([{}], [["content-length-range", 0]], ["eq"]):
+        bad: list[list[Any]] = [[{}], [["content-length-range", 0]], ["eq"]]
+        for conditions in bad:
             self.assert_refused(await self.post(form(self.fields(FIELDS, *conditions))), 400, "InvalidPolicyDocument")
 
     async def test_bodies(self) -> None:
