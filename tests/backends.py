@@ -21,7 +21,7 @@ from post3tw.testing.server import RunningServer
 BACKEND = os.environ.get("POST3_TEST_BACKEND", "fs")
 ON_POSTGRES = BACKEND == "postgres"
 
-T = TypeVar("T", bound=type)
+Part = TypeVar("Part")
 
 
 def only_on(backend: str, reason: str) -> Any:
@@ -59,13 +59,11 @@ def new_server(options: Sequence[str] = (), *, backend: str = BACKEND, **attribu
     return RunningServer(options=("--backend=postgres", *options), environment=environment, **attributes)
 
 
-async def start_store(test: TestCase, opened: OpenedStore) -> OpenedStore:
-    """Start everything that a backend opened to; it stops after the test."""
-    for part in (opened.space, opened.index, opened.blobs):
-        if part is not None:
-            test.addCleanup(stop, part)
-            await part.start()
-    return opened
+async def started(test: TestCase, part: Part) -> Part:
+    """The part, which runs until the end of the test."""
+    test.addCleanup(stop, part)
+    await part.start()  # type: ignore[attr-defined]
+    return part
 
 
 @cache
@@ -80,11 +78,10 @@ async def new_postgres_store(test: TestCase) -> OpenedStore:
     if not shared_cluster().query(
         "SELECT 1 FROM pg_tables WHERE tablename = 'versions'", database=database_of(template)
     ):
-        opened = open_postgres(template)
-        for part in (opened.space, opened.index, opened.blobs):
-            if part is not None:
-                await part.start()
-        for part in (opened.blobs, opened.index, opened.space):
-            if part is not None:
-                await part.stop()
-    return await start_store(test, open_postgres(new_database(test, database_of(template))))
+        migrating = open_postgres(template)
+        await migrating.space.start()
+        await migrating.space.stop()
+    opened = open_postgres(new_database(test, database_of(template)))
+    for part in (opened.space, opened.index, opened.blobs):
+        await started(test, part)
+    return opened

@@ -74,12 +74,15 @@ class InsideDatabase:
         """See Inside."""
         with psycopg.connect(self.dsn) as connection:
             rows = {name: int((connection.execute(query).fetchone() or [0])[0]) for name, query in _TABLES.items()}
-            return Holdings(rows, frozenset(self._names(connection, "FINISHED")))
+            return Holdings(
+                rows,
+                frozenset(self._names(connection, "SELECT id FROM stored_blobs WHERE size IS NOT NULL AND NOT doomed")),
+            )
 
     def unfinished(self) -> list[str]:
         """See Inside."""
         with psycopg.connect(self.dsn) as connection:
-            return self._names(connection, "UNFINISHED")
+            return self._names(connection, "SELECT id FROM stored_blobs WHERE size IS NULL OR doomed")
 
     def _names(self, connection: psycopg.Connection, query: str) -> list[str]:
         return [bytes(row[0]).hex() for row in connection.execute(query)]

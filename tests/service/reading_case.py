@@ -23,7 +23,7 @@ class ReadingCase(TestCase):
 
     async def open_store(self) -> Store:
         """A store over files that can fail."""
-        store = await make_store(self)
+        store = await make_store(self, files=True)
         assert isinstance(store.blobs, FileBlobs)
         self.files = FaultyFiles()
         self.blobs = evolve(store.blobs, files=self.files)

@@ -23,27 +23,39 @@ from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.files import Files
 from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.index.transactions.buckets import create_bucket, set_versioning
+from post3tw.storage.interfaces import OpenedStore
 from post3tw.storage.threads import NoThreads
+from tests.backends import ON_POSTGRES, new_postgres_store, started
 
 OWNER = Identity("ada", "Ada", "ADAKEY")
 
 
-async def make_store(test: TestCase, *, region: str = "us-east-1", seconds: Callable[[], float] = time.time) -> Store:
-    """A started store that stops after the test. It does not sync: nothing here is about power cuts."""
+async def make_store(
+    test: TestCase,
+    *,
+    region: str = "us-east-1",
+    seconds: Callable[[], float] = time.time,
+    files: bool = False,
+) -> Store:
+    """A started store that stops after the test, on the backend that POST3_TEST_BACKEND names. It does not sync:
+    nothing here is about power cuts. With `files` its blobs are files on every backend."""
+    opened = await new_postgres_store(test) if ON_POSTGRES else OpenedStore(await _files_index(test), None)
+    if files or not ON_POSTGRES:
+        opened = evolve(opened, blobs=await _file_blobs(test))
+    return Store(opened.index, opened.blobs, IdSource(seconds), region)
+
+
+async def _files_index(test: TestCase) -> SqliteIndex:
     from twisted.internet import reactor
 
-    directory = test.mktemp()
-    for name in ("blobs", "tmp"):
-        os.makedirs(os.path.join(directory, name))
-    index = SqliteIndex(os.path.join(directory, "index.sqlite"), reactor, durability="relaxed")
-    blobs = FileBlobs(
-        Files(), NoThreads(), os.path.join(directory, "blobs"), os.path.join(directory, "tmp"), durable=False
-    )
-    await index.start()
-    test.addCleanup(lambda: Deferred.fromCoroutine(index.stop()))
-    await blobs.start()
-    test.addCleanup(lambda: Deferred.fromCoroutine(blobs.stop()))
-    return Store(index, blobs, IdSource(seconds), region)
+    return await started(test, SqliteIndex(test.mktemp(), reactor, durability="relaxed"))
+
+
+async def _file_blobs(test: TestCase) -> FileBlobs:
+    directory, temporary = (os.path.join(test.mktemp(), name) for name in ("blobs", "tmp"))
+    os.makedirs(directory)
+    os.makedirs(temporary)
+    return await started(test, FileBlobs(Files(), NoThreads(), directory, temporary, durable=False))
 
 
 async def make_bucket(store: Store, name: str = "bucket", versioning: Versioning = Versioning.NEVER) -> Bucket:

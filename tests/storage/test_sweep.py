@@ -29,7 +29,7 @@ class BlobSweepTests(TestCase):
     async def open_store(self) -> Store:
         """A store whose clock the test moves."""
         self.now = time.time()
-        store = await make_store(self, seconds=lambda: self.now)
+        store = await make_store(self, files=True, seconds=lambda: self.now)
         assert isinstance(store.blobs, FileBlobs)
         self.files = FaultyFiles()
         self.blobs = evolve(store.blobs, files=self.files)
