@@ -34,10 +34,6 @@ class Unread(Exception):
     """The value of a condition key depends on the object, which was not read yet. Raised by `Values`."""
 
 
-class DocumentUnread(Unread):
-    """The value of a condition key is in the request's document, which was not read yet."""
-
-
 class Quantifier(Enum):
     """How the several values of a request count."""
 
@@ -120,7 +116,7 @@ def all_hold(conditions: Iterable[Condition], values: Values) -> bool:
             if not condition.holds(values):
                 return False
         except Unread as reason:
-            unread = unread if isinstance(reason, DocumentUnread) and unread is not None else reason
+            unread = reason
     if unread is not None:
         raise unread
     return True

@@ -25,9 +25,6 @@ caller reads the object and asks again:
     if not decision.allowed:
         raise AccessDenied()
 
-Some conditions look at what is in the request's document (the tags of PutObjectTagging), and a request is decided on
-before its document is read. Then it stays UNDECIDED, with DOCUMENT_NOT_READ, and is asked again with the document.
-
 An UNDECIDED decision is not `allowed`: forgetting to ask again denies. A step that cannot be decided does not stop the
 ones after it: what is denied or allowed whatever the object is needs no object.
 
@@ -46,7 +43,7 @@ from post3tw.model.acl import Acl, Permission
 from post3tw.model.identity import Identity
 from post3tw.service.policy.access import ABSENT, UNREAD, BucketAccess, Missing, ObjectAccess
 from post3tw.service.policy.actions import BUCKET_PERMISSIONS, OBJECT_PERMISSIONS
-from post3tw.service.policy.conditions import DocumentUnread, Unread
+from post3tw.service.policy.conditions import Unread
 from post3tw.service.policy.keys import EXISTING_TAG
 from post3tw.service.policy.public import is_public
 from post3tw.service.policy.statement import Effect, Policy, Statement
@@ -79,7 +76,6 @@ class Reason(Enum):
     NO_OBJECT = "nothing allows it, and there is no object whose access control list could"
     UNREADABLE = "a configuration of the bucket cannot be understood"
     NOT_READ = "it depends on the object, which was not read"
-    DOCUMENT_NOT_READ = "it depends on the request's document, which was not read"
 
 
 class Context(Protocol):
@@ -90,9 +86,6 @@ class Context(Protocol):
 
         Args:
             key: canonical (`keys.canonical_key`), such as "aws:sourceip" or "s3:prefix".
-
-        Raises:
-            DocumentUnread: the value is in the request's document, which was not read yet.
         """
 
 
@@ -344,10 +337,8 @@ def _first_concerning(
             try:
                 if statement.concerns(request.identity, request.resource, tenant, values):
                     return Decision(_OUTCOMES[effect], Reason.STATEMENT, statement, policy)
-            except DocumentUnread:
-                unread = unread or Decision(Outcome.UNDECIDED, Reason.DOCUMENT_NOT_READ, statement, policy)
             except Unread:
-                unread = Decision(Outcome.UNDECIDED, Reason.NOT_READ, statement, policy)
+                unread = unread or Decision(Outcome.UNDECIDED, Reason.NOT_READ, statement, policy)
     return unread
 
 

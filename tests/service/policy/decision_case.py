@@ -72,8 +72,8 @@ class DecisionCase(SynchronousTestCase):
         self.assertIs(decision.outcome, Outcome.EXPLICIT_DENY if explicit else Outcome.IMPLICIT_DENY)
         return decision
 
-    def assert_undecided(self, asked: Request, bucket: BucketAccess, reason: Reason = Reason.NOT_READ) -> None:
+    def assert_undecided(self, asked: Request, bucket: BucketAccess) -> None:
         """The request depends on what was not read, and is not allowed."""
         decision = decide(asked, bucket)
         self.assertFalse(decision.allowed)
-        self.assertEqual((decision.outcome, decision.reason), (Outcome.UNDECIDED, reason))
+        self.assertEqual((decision.outcome, decision.reason), (Outcome.UNDECIDED, Reason.NOT_READ))

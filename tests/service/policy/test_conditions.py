@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from post3tw.service.policy.conditions import (
     BadCondition,
     Condition,
-    DocumentUnread,
     Unread,
     all_hold,
     parse_condition,
@@ -124,41 +123,33 @@ class QuantityTests(SynchronousTestCase):
 
 
 class UnreadTests(SynchronousTestCase):
-    """Conditions on what was not read yet."""
+    """Conditions on an object that was not read yet."""
 
     def setUp(self) -> None:
-        """Three conditions: one on the object, one on the document, one that can be decided."""
+        """Two conditions: one on the object, one on the request."""
+        self.of_object, self.of_request = (
+            parse_condition("StringEquals", key, ["a"], variables=True)
+            for key in ("s3:ExistingObjectTag/a", "s3:prefix")
+        )
 
-        def condition(key: str) -> Condition:
-            return parse_condition("StringEquals", key, ["a"], variables=True)
+    def _all_hold(self, *conditions: Condition, prefix: str) -> bool:
+        def values(key: str) -> Sequence[str]:
+            if key != "s3:prefix":
+                raise Unread(key)
+            return (prefix,)
 
-        self.of_object, self.of_document = condition("s3:ExistingObjectTag/a"), condition("s3:RequestObjectTag/a")
-        self.known = condition("s3:prefix")
-
-    def _values(self, prefix: str) -> Mapping[str, Sequence[str]]:
-        class Values(dict[str, Sequence[str]]):
-            def get(self, key: str) -> Sequence[str] | None:  # type: ignore[override]
-                if key.startswith("s3:existing"):
-                    raise Unread(key)
-                if key.startswith("s3:request"):
-                    raise DocumentUnread(key)
-                return super().get(key)
-
-        return Values({"s3:prefix": (prefix,)})
+        return all_hold(conditions, values)
 
     def test_one_that_fails(self) -> None:
         """When one condition does not hold, the others need not be known, in whatever order they stand."""
-        values = self._values("b").get
-        self.assertFalse(all_hold([self.of_object, self.known], values))
-        self.assertFalse(all_hold([self.known, self.of_document], values))
+        self.assertFalse(self._all_hold(self.of_object, self.of_request, prefix="b"))
+        self.assertFalse(self._all_hold(self.of_request, self.of_object, prefix="b"))
 
     def test_undecided(self) -> None:
-        """When all others hold, it depends on what was not read, and on the object first."""
-        values = self._values("a").get
-        self.assertRaises(DocumentUnread, all_hold, [self.of_document, self.known], values)
-        for both in ([self.of_object, self.of_document], [self.of_document, self.of_object]):
-            error = self.assertRaises(Unread, all_hold, both, values)
-            self.assertNotIsInstance(error, DocumentUnread)
+        """When all others hold, it depends on the object."""
+        for both in ((self.of_object, self.of_request), (self.of_request, self.of_object)):
+            with self.assertRaises(Unread):
+                self._all_hold(*both, prefix="a")
 
 
 class RefusalTests(SynchronousTestCase):

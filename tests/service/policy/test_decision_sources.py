@@ -16,7 +16,6 @@ from post3tw.service.policy.access import (
     PublicAccessBlock,
 )
 from post3tw.service.policy.actions import ACTIONS
-from post3tw.service.policy.conditions import DocumentUnread
 from post3tw.service.policy.decision import (
     POLICY_ACTIONS,
     REPAIRS,
@@ -78,16 +77,6 @@ class TagTests(DecisionCase):
         self.assert_may_not(request(ADA), bucket_with(by_tag, GET_DENIED), reason=Reason.STATEMENT)
         self.assert_may_not(request(ADA), bucket_with(statement("Deny", Condition=self.CONDITION)))
         self.assert_may(request(OWNER), bucket_with(by_tag))
-
-    def test_document(self) -> None:
-        """What depends on the request's document stays undecided without it, for that reason."""
-
-        class Unparsed:
-            def values(self, key: str) -> None:
-                raise DocumentUnread(key)
-
-        bucket = bucket_with(statement("Deny", Condition={"StringEquals": {"s3:RequestObjectTag/a": "b"}}))
-        self.assert_undecided(evolve(request(OWNER), context=Unparsed()), bucket, Reason.DOCUMENT_NOT_READ)
 
 
 class AttachedPolicyTests(DecisionCase):
