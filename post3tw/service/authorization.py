@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from zope.interface import implementer
 
 from post3tw.api.operations import OPERATIONS
@@ -31,11 +31,12 @@ from post3tw.model.identity import Admission, Caller, Identity
 from post3tw.service.admitted import Ruling
 from post3tw.service.bucket_names import split_tenant
 from post3tw.service.bucket_rules import BucketRules, RulesOfBuckets
-from post3tw.service.demands import BYPASS, Demand, Demands
+from post3tw.service.demands import BYPASS, OF_WRITERS, Demand, Demands
 from post3tw.service.interfaces import IAuthorizedS3Service, IS3Service, Method
 from post3tw.service.judge import Place, RequestJudge
 from post3tw.service.operation import Declaration
 from post3tw.service.policy.access import BucketAccess
+from post3tw.service.policy.decision import Reason
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.wire.copy_source import CopySource, parse_copy_source
@@ -224,8 +225,12 @@ class AuthorizedService:
 
 
 async def _require_all(judge: RequestJudge, rule: _Rule, input: Any) -> None:
+    granted_by_list = False
     for demand in rule.demands.on_target(input, judge.target.bucket):
-        await judge.require(demand)
+        if granted_by_list and demand.action in OF_WRITERS:
+            demand = evolve(demand, unless_denied=True)
+        decision = await judge.require(demand)
+        granted_by_list = granted_by_list or decision.reason is Reason.BUCKET_ACL
 
 
 def _waits_for_document(operation: str, access: BucketAccess) -> bool:

@@ -43,7 +43,13 @@ _ASKING = {
 }
 """Header members of operations that write or delete an object, and the action each needs besides."""
 
+_MAKING = frozenset({"s3:PutObject", "s3:DeleteObject"})
+"""Actions on an object that need none to be there."""
+
 _PUT_ACL = "s3:PutObjectAcl"
+
+OF_WRITERS = frozenset({_PUT_ACL, "s3:PutObjectTagging"})
+"""What whoever may write an object by the bucket's list, and so owns it, may say about it as it is written."""
 _HARMLESS_LISTS = frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"})
 """Canned lists that grant nothing to others than the bucket's owner: who may write an object may write it with them."""
 
@@ -61,6 +67,7 @@ class Demand:
         version_id: of which version, when one is named.
         upload_id: of which upload, when the action is about an upload in progress.
         unless_denied: whether it is enough that no statement denies it.
+        existing: whether the operation is about an object that is there, so that its absence is an answer.
     """
 
     action: str
@@ -68,6 +75,7 @@ class Demand:
     version_id: str | None = None
     upload_id: str | None = None
     unless_denied: bool = False
+    existing: bool = False
 
 
 @frozen
@@ -82,13 +90,19 @@ class Demands:
     @classmethod
     def of(cls, operation: Operation, declaration: Declaration) -> Demands:
         """Those of an operation."""
-        writes = declaration.action in ("s3:PutObject", "s3:DeleteObject")
         asking = tuple(
             (member, action)
             for member, action in _ASKING.items()
-            if writes and operation.level == 2 and operation.bindings.get(member, ("",))[0] == "header"
+            if declaration.action in _MAKING
+            and operation.level == 2
+            and operation.bindings.get(member, ("",))[0] == "header"
         )
-        return cls(operation, declaration, asking, takes_list=writes and "acl" in operation.members)
+        return cls(
+            operation,
+            declaration,
+            asking,
+            takes_list=declaration.action == "s3:PutObject" and "acl" in operation.members,
+        )
 
     def on_target(self, input: Any, bucket: Bucket) -> Iterator[Demand]:
         """What must be allowed on the bucket, or on the object that the request's path names."""
@@ -99,10 +113,11 @@ class Demands:
         key = input.key
         version_id = getattr(input, "version_id", None)
         upload_id = getattr(input, "upload_id", None)
-        yield Demand(versioned(action, version_id), key, version_id, upload_id)
+        existing = upload_id is None and action not in _MAKING
+        yield Demand(versioned(action, version_id), key, version_id, upload_id, existing=existing)
         besides = _BESIDES.get(self.operation.name)
         if besides is not None:
-            yield Demand(versioned(besides, version_id), key, version_id)
+            yield Demand(versioned(besides, version_id), key, version_id, existing=True)
         asked = {action for member, action in self.asking if getattr(input, member) is not None}
         for action in sorted(asked):
             yield Demand(action, key)
@@ -110,12 +125,13 @@ class Demands:
             yield Demand(_PUT_ACL, key, unless_denied=_grants_nothing_to_others(input, bucket))
         if self.operation.name == "RenameObject":
             source = decode_path((input.rename_source or "").removeprefix("/").encode("utf-8", "surrogateescape"))
-            yield Demand("s3:GetObject", source)
+            yield Demand("s3:GetObject", source, existing=True)
             yield Demand("s3:DeleteObject", source)
 
     def on_source(self, source: CopySource) -> Iterator[Demand]:
         """What must be allowed on the object that a copy reads."""
-        yield Demand(versioned("s3:GetObject", source.version_id), source.key, source.version_id)
+        action = versioned("s3:GetObject", source.version_id)
+        yield Demand(action, source.key, source.version_id, existing=True)
 
 
 def versioned(action: str, version_id: str | None) -> str:

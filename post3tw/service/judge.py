@@ -36,9 +36,6 @@ from post3tw.wire.copy_source import CopySource, parse_copy_source
 OF_UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
 """Actions on an upload in progress: it, not the object of its key, is what they are decided on."""
 
-_MAKING = frozenset({"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"})
-"""Actions on an object that need none to be there, so that its absence is no answer to them."""
-
 
 @frozen
 class Place:
@@ -75,8 +72,8 @@ class RequestJudge:
         factory=dict, init=False
     )
 
-    async def require(self, demand: Demand, place: Place | None = None) -> None:
-        """Refuse the request unless a demand is allowed.
+    async def require(self, demand: Demand, place: Place | None = None) -> Decision:
+        """Refuse the request unless a demand is allowed; the decision that it is.
 
         Args:
             demand: what must be allowed.
@@ -90,8 +87,8 @@ class RequestJudge:
         place = place or self.target
         decision = await self._decide(demand, place)
         if decision.allowed or (demand.unless_denied and decision.outcome is Outcome.IMPLICIT_DENY):
-            return
-        if decision.outcome is Outcome.IMPLICIT_DENY and demand.key and not demand.upload_id:
+            return decision
+        if decision.outcome is Outcome.IMPLICIT_DENY and demand.existing:
             await self._say_if_missing(demand, place)
         raise AccessDenied()
 
@@ -170,7 +167,7 @@ class RequestJudge:
         return ABSENT if version is None or version.delete_marker else object_access(version)
 
     async def _say_if_missing(self, demand: Demand, place: Place) -> None:
-        if demand.action in _MAKING or not await self._may_list(place, demand.key or ""):
+        if not await self._may_list(place, demand.key or ""):
             return
         await self.index.read(
             partial(

@@ -18,8 +18,9 @@ from post3tw.storage.threads import IThreads, NoThreads
 
 T = TypeVar("T")
 
-DECISIONS = 8
-"""How often a write is decided at most while its bucket keeps changing."""
+DECISIONS = 100
+"""How often a write is decided at most while its bucket keeps changing. Of changes of one bucket's configuration that
+come at once, one passes in each round."""
 
 
 def _admit() -> None:
