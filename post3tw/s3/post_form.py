@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -37,7 +38,8 @@ from post3tw.s3.exchange import IExchange, RequestHead
 from post3tw.s3.form_body import FormBody
 from post3tw.s3.record import RequestRecord
 from post3tw.service.interfaces import IAuthorizedS3Service
-from post3tw.wire.form_signature import parse_form_signature
+from post3tw.wire import sigv4
+from post3tw.wire.form_signature import FormSignature, parse_form_signature
 from post3tw.wire.multipart_form import MAX_FORM, MultipartForm, boundary_of
 from post3tw.wire.post_policy import PostPolicy, parse_post_policy
 from post3tw.wire.uri import quote, quote_key
@@ -126,7 +128,8 @@ class PostForm:
         caller_of: Callable[[Identity | None], Caller],
     ) -> Reply:
         fields = expanded(body.form.fields, body.form.file.name if body.form.file is not None else "")
-        identity, policy = self._signer(fields)
+        signature = parse_form_signature(fields, self.authenticator.region)
+        identity, policy = self._signer(signature, fields)
         if identity is not None:
             record.user_id, record.access_key = identity.user_id, identity.access_key
         bucket = address.bucket or ""
@@ -140,13 +143,15 @@ class PostForm:
         if method is None:
             raise NotImplementedHere(operation=NAME)
         caller = caller_of(identity)
+        caller.facts = partial(_facts, caller.facts, signature)
         await self.service.admit(caller, _PUT.name, input)
         output = await method(caller, input, body)
         return answer.reply(output, _location(head, address, key, caller.secure), bucket, key)
 
-    def _signer(self, fields: Mapping[str, str]) -> tuple[Identity | None, PostPolicy | None]:
+    def _signer(
+        self, signature: FormSignature | None, fields: Mapping[str, str]
+    ) -> tuple[Identity | None, PostPolicy | None]:
         """Who signed the form, and what with; nobody and nothing for a form without a signature."""
-        signature = parse_form_signature(fields, self.authenticator.region)
         if signature is None:
             return None, None
         identity = self.authenticator.holder(signature.access_key, signature.verify)
@@ -158,6 +163,16 @@ def _bound(body: FormBody, policy: PostPolicy, length: int | None) -> None:
     if policy.most is not None and length is not None and length > policy.most + MAX_FORM:
         raise EntityTooLarge(proposed_size=length, max_size_allowed=policy.most)
     body.bound(policy.least, policy.most)
+
+
+def _facts(of_request: Callable[[], Mapping[str, str]], signature: FormSignature | None) -> Mapping[str, str]:
+    """What policies may ask of a form's request (see Caller). Its headers say nothing of its signature: anybody may
+    have added them."""
+    facts = {**of_request(), "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    if signature is not None:
+        facts["s3:authtype"] = "POST"
+        facts["s3:signatureversion"] = sigv4.ALGORITHM if signature.credential is not None else "AWS"
+    return facts
 
 
 # -- fields -----------------------------------------------------------------------------------------------------------

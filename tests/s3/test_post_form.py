@@ -45,6 +45,22 @@ class UploadTests(FormCase):
         self.assertEqual((await self.post(form({**FIELDS, "unknown": "ignored"}))).status, 204)
         self.assertIsNone(self.service.callers[0].identity)
 
+    async def test_facts(self) -> None:
+        """AUZ-11: policies see how the form itself was signed, whatever its request's headers and query pretend."""
+        headers = ((b"x-amz-content-sha256", b"0" * 64), (b"User-Agent", b"browser"))
+        by_version_2 = signed_by_version_2(FIELDS, PUBLIC, now=self.ids.now())
+        for fields, version in ((self.fields(FIELDS), "AWS4-HMAC-SHA256"), (by_version_2, "AWS")):
+            self.assertEqual((await self.post(form(fields), headers=headers)).status, 204)
+            self.assertEqual(
+                self.service.callers[-1].facts(),
+                {
+                    "aws:useragent": "browser",
+                    "s3:authtype": "POST",
+                    "s3:signatureversion": version,
+                    "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+                },
+            )
+
     async def test_any_pieces(self) -> None:
         """However the network cuts it, a form is the same; the file has the boundary of another one in it."""
         content = b"\r\n--" + BOUNDARY[:-1] + b"\r\n" * 20
