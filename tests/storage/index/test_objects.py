@@ -200,13 +200,13 @@ class PutTests(ObjectsCase):
         """A bucket that is subscribed to notes every change, in order; another notes none."""
         await self.put(b"key", b"unheard")
         await self.run_tx(lambda tx: tx.run("UPDATE buckets SET subscribed = 1"))
-        await self.put(b"key", b"heard")
-        await self.delete(b"key")
+        await self.put(b"key", b"heard", now=NOW + 1)
+        await self.delete(b"key", now=NOW + 2)
         await self.switch(ENABLED)
-        await self.delete(b"key")
-        await self.put(b"key", b"again")
-        await self.run_tx(set_tags, self.bucket.id, b"key", None, {"a": "b"}, change_id=b"c" * 16, now=NOW)
-        kinds = [kind for (kind,) in await self.rows("SELECT kind FROM outbox ORDER BY id")]
+        await self.delete(b"key", now=NOW + 3)
+        await self.put(b"key", b"again", now=NOW + 4)
+        await self.run_tx(set_tags, self.bucket.id, b"key", None, {"a": "b"}, change_id=b"c" * 16, now=NOW + 5)
+        kinds = [kind for (kind,) in await self.rows("SELECT kind FROM outbox ORDER BY created")]
         self.assertEqual(
             kinds,
             [

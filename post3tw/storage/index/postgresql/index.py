@@ -57,10 +57,18 @@ STATEMENT_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 45.0
 """Seconds."""
 
-_WALKS: Mapping[str, str | int] = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
-"""Every statement is a walk along an index, whatever the parameters and the statistics are, so nothing is gained by
-planning it again and again; and an empty table, as it is when the first plans are made, must not be a reason for
-another plan."""
+_WALKS: Mapping[str, str | int] = {
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
+"""Every statement is a walk along indexes, whatever the parameters and the statistics are. So nothing is gained by
+planning it again and again; and that a table is still empty, as it is when the first plans are made, is no reason to
+read it whole later on."""
 
 
 class Notices(Protocol):

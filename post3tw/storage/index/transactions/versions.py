@@ -92,9 +92,10 @@ async def require_object(
 
 
 _BUCKET_AND_LATEST = (
+    # The limit is inside, or PostgreSQL would join every version of the key before it finds the latest.
     f"SELECT {VERSION_COLUMNS}, {BUCKET_COLUMNS} FROM buckets k"
-    " LEFT JOIN versions v ON v.bucket = k.id AND v.key = ? LEFT JOIN blobs o ON o.id = v.blob"
-    " WHERE k.id = ? ORDER BY v.seq DESC LIMIT 1"
+    " LEFT JOIN (SELECT * FROM versions WHERE bucket = ? AND key = ? ORDER BY seq DESC LIMIT 1) v ON v.bucket = k.id"
+    " LEFT JOIN blobs o ON o.id = v.blob WHERE k.id = ?"
 )
 
 
@@ -104,7 +105,7 @@ async def bucket_and_latest(tx: ITransaction, bucket_id: int, key: bytes) -> tup
     Raises:
         NoSuchBucket, BucketChanged: see require_bucket.
     """
-    row = await tx.one(_BUCKET_AND_LATEST, key, bucket_id)
+    row = await tx.one(_BUCKET_AND_LATEST, bucket_id, key, bucket_id)
     if row is None:
         raise NoSuchBucket
     bucket = bucket_from_row(row[VERSION_WIDTH:])
