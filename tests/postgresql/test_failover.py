@@ -1,0 +1,58 @@
+"""A primary is lost, a node is lost: what was acknowledged is there."""
+
+from __future__ import annotations
+
+import os
+from threading import Event
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.hostile.case import wait_until
+from tests.postgresql.case import Load, NodesCase, client
+from tests.postgresql.failover import Pair, fail_over
+
+LONG = os.environ.get("POST3_LONG") == "1"
+KILLS = 10 if LONG else 2
+TRANSIENT = {"503 SlowDown", "503 ServiceUnavailable"}
+
+
+class FailoverTests(SynchronousTestCase):
+    """A primary with a synchronous standby that takes its place."""
+
+    def test_promotion(self) -> None:
+        """Clients that write while the primary dies are told to try again; nodes find the new primary by themselves,
+        without a restart, and not one acknowledged write is lost."""
+        with Pair() as pair:
+            outcome = fail_over(pair, seed=1)
+            for node in pair.nodes:
+                self.assertFalse("Traceback" in node.output)
+        self.assertEqual(outcome.lost, [])
+        self.assertEqual(set(outcome.refused) - TRANSIENT, set())
+        self.assertLess(outcome.served - outcome.promoted, 15)
+
+
+class KilledNodeTests(NodesCase):
+    """Three nodes on one database."""
+
+    def test_killed_node(self) -> None:
+        """A node dies by kill -9 while eight clients write through it and others: nothing acknowledged is lost, the
+        others do not notice, and its connections are gone."""
+        cluster = self.start_cluster(durable=True)
+        dsn = cluster.create_database()
+        survivors = [self.start_node(dsn) for _ in range(2)]
+        self.make_bucket(survivors[0])
+        for number in range(KILLS):
+            victim = self.start_node(dsn)
+            served = [node.endpoint for node in (*survivors, victim)]
+            with Load(served, seed=number) as load:
+                self.assertTrue(load.wait_for(60))
+                connected = len(cluster.connections(dsn))
+                victim.kill()
+                self.assertTrue(load.wait_for(60))
+                Event().wait(0.1)
+            load.move(survivors[number % 2].endpoint)
+            self.assertEqual((load.lost(), load.refused), ([], []))
+            self.assertTrue(wait_until(lambda: len(cluster.connections(dsn)) < connected))  # noqa: B023
+        for node in survivors:
+            self.assertFalse("Traceback" in node.output)
+        self.assertEqual(client(survivors[0].endpoint).ask("GET", "/bucket?list-type=2").status, 200)
