@@ -13,6 +13,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from operator import eq, ge, gt, le, lt
 from typing import Any, Final
@@ -135,6 +136,7 @@ def _compared(read: Callable[[str], Any], compare: Callable[[Any, Any], bool] = 
     return compile
 
 
+@lru_cache(maxsize=1024)
 def _address_of(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.partition("%")[0])

@@ -78,7 +78,7 @@ class Resource:
 
     def covers(self, arn: str, tenant: str, values: Values) -> bool:
         """Whether a bucket or object, by ARN and tenant, is meant."""
-        return (self.account is None or self.account.matches(tenant)) and self.pattern.matches(arn, values)
+        return self.pattern.matches(arn, values) and (self.account is None or self.account.matches(tenant))
 
 
 @frozen
@@ -119,9 +119,12 @@ class Statement:
         """
         if self.principals is not None and not self.principals.include(identity):
             return False
-        if any(r.covers(arn, tenant, values) for r in self.resources) is self.resources_negated:
-            return False
-        return all_hold(self.conditions, values)
+        covered = False
+        for resource in self.resources:
+            if resource.covers(arn, tenant, values):
+                covered = True
+                break
+        return covered is not self.resources_negated and all_hold(self.conditions, values)
 
     def __str__(self) -> str:
         return f"statement {self.number} ({self.sid})" if self.sid else f"statement {self.number}"

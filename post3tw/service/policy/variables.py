@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from post3tw.service.policy.keys import canonical_key
 from post3tw.service.policy.wildcards import Wildcard, wildcard, wildcard_of
@@ -114,9 +114,16 @@ class Pattern:
     source: str
     fixed: Wildcard | None
     template: Template | None
+    _beginning: str = field(init=False, repr=False, eq=False)
+    """What every text that matches begins with: most do not, and it is quickly seen."""
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_beginning", "" if self.fixed is None else self.fixed.segments[0].runs[0])
 
     def matches(self, text: str, values: Values) -> bool:
         """Whether the text matches, with the request's values for the variables."""
+        if not text.startswith(self._beginning):
+            return False
         if self.fixed is not None:
             return self.fixed.matches(text)
         filled = self.template.pattern(values) if self.template is not None else None
