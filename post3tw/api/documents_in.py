@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from post3tw.api import enums, types
-from post3tw.api.runtime import element_boolean, element_date, element_integer, one_of
+from post3tw.api.runtime import children_of, element_boolean, element_date, element_integer, one_of
 from post3tw.model.errors import MalformedXML
 from post3tw.wire.xml import Element
 
 
 def read_abac_status(element: Element) -> types.AbacStatus:
     value = types.AbacStatus()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.BUCKET_ABAC_STATUS)
     return value
@@ -19,7 +19,7 @@ def read_abac_status(element: Element) -> types.AbacStatus:
 
 def read_abort_incomplete_multipart_upload(element: Element) -> types.AbortIncompleteMultipartUpload:
     value = types.AbortIncompleteMultipartUpload()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "DaysAfterInitiation":
             value.days_after_initiation = element_integer(child, 32)
     return value
@@ -27,7 +27,7 @@ def read_abort_incomplete_multipart_upload(element: Element) -> types.AbortIncom
 
 def read_accelerate_configuration(element: Element) -> types.AccelerateConfiguration:
     value = types.AccelerateConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.BUCKET_ACCELERATE_STATUS)
     return value
@@ -35,7 +35,7 @@ def read_accelerate_configuration(element: Element) -> types.AccelerateConfigura
 
 def read_access_control_policy(element: Element) -> types.AccessControlPolicy:
     value = types.AccessControlPolicy()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "AccessControlList":
             value.grants = [read_grant(item) for item in child.children if item.name == "Grant"]
         elif child.name == "Owner":
@@ -45,7 +45,7 @@ def read_access_control_policy(element: Element) -> types.AccessControlPolicy:
 
 def read_access_control_translation(element: Element) -> types.AccessControlTranslation:
     value = types.AccessControlTranslation()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Owner":
             value.owner = one_of(child.text, enums.OWNER_OVERRIDE)
     if value.owner is None:
@@ -56,7 +56,7 @@ def read_access_control_translation(element: Element) -> types.AccessControlTran
 def read_analytics_and_operator(element: Element) -> types.AnalyticsAndOperator:
     value = types.AnalyticsAndOperator()
     tags: list[types.Tag] = []
-    for child in element.children:
+    for child in children_of(element, "Tag"):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -68,7 +68,7 @@ def read_analytics_and_operator(element: Element) -> types.AnalyticsAndOperator:
 
 def read_analytics_configuration(element: Element) -> types.AnalyticsConfiguration:
     value = types.AnalyticsConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Id":
             value.id = child.text
         elif child.name == "Filter":
@@ -82,7 +82,7 @@ def read_analytics_configuration(element: Element) -> types.AnalyticsConfigurati
 
 def read_analytics_export_destination(element: Element) -> types.AnalyticsExportDestination:
     value = types.AnalyticsExportDestination()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "S3BucketDestination":
             value.s3_bucket_destination = read_analytics_s3_bucket_destination(child)
     if value.s3_bucket_destination is None:
@@ -92,7 +92,7 @@ def read_analytics_export_destination(element: Element) -> types.AnalyticsExport
 
 def read_analytics_filter(element: Element) -> types.AnalyticsFilter:
     value = types.AnalyticsFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -104,7 +104,7 @@ def read_analytics_filter(element: Element) -> types.AnalyticsFilter:
 
 def read_analytics_s3_bucket_destination(element: Element) -> types.AnalyticsS3BucketDestination:
     value = types.AnalyticsS3BucketDestination()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Format":
             value.format = one_of(child.text, enums.ANALYTICS_S3_EXPORT_FILE_FORMAT)
         elif child.name == "BucketAccountId":
@@ -120,7 +120,7 @@ def read_analytics_s3_bucket_destination(element: Element) -> types.AnalyticsS3B
 
 def read_annotation_table_configuration(element: Element) -> types.AnnotationTableConfiguration:
     value = types.AnnotationTableConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ConfigurationState":
             value.configuration_state = one_of(child.text, enums.ANNOTATION_CONFIGURATION_STATE)
         elif child.name == "EncryptionConfiguration":
@@ -134,7 +134,7 @@ def read_annotation_table_configuration(element: Element) -> types.AnnotationTab
 
 def read_annotation_table_configuration_updates(element: Element) -> types.AnnotationTableConfigurationUpdates:
     value = types.AnnotationTableConfigurationUpdates()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ConfigurationState":
             value.configuration_state = one_of(child.text, enums.ANNOTATION_CONFIGURATION_STATE)
         elif child.name == "EncryptionConfiguration":
@@ -149,7 +149,7 @@ def read_annotation_table_configuration_updates(element: Element) -> types.Annot
 def read_blocked_encryption_types(element: Element) -> types.BlockedEncryptionTypes:
     value = types.BlockedEncryptionTypes()
     encryption_type: list[str] = []
-    for child in element.children:
+    for child in children_of(element, "EncryptionType"):
         if child.name == "EncryptionType":
             encryption_type.append(one_of(child.text, enums.ENCRYPTION_TYPE))
     if encryption_type:
@@ -159,7 +159,7 @@ def read_blocked_encryption_types(element: Element) -> types.BlockedEncryptionTy
 
 def read_bucket_info(element: Element) -> types.BucketInfo:
     value = types.BucketInfo()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "DataRedundancy":
             value.data_redundancy = one_of(child.text, enums.DATA_REDUNDANCY)
         elif child.name == "Type":
@@ -170,7 +170,7 @@ def read_bucket_info(element: Element) -> types.BucketInfo:
 def read_bucket_lifecycle_configuration(element: Element) -> types.BucketLifecycleConfiguration:
     value = types.BucketLifecycleConfiguration()
     rules: list[types.LifecycleRule] = []
-    for child in element.children:
+    for child in children_of(element, "Rule"):
         if child.name == "Rule":
             rules.append(read_lifecycle_rule(child))
     if rules:
@@ -182,7 +182,7 @@ def read_bucket_lifecycle_configuration(element: Element) -> types.BucketLifecyc
 
 def read_bucket_logging_status(element: Element) -> types.BucketLoggingStatus:
     value = types.BucketLoggingStatus()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "LoggingEnabled":
             value.logging_enabled = read_logging_enabled(child)
     return value
@@ -191,7 +191,7 @@ def read_bucket_logging_status(element: Element) -> types.BucketLoggingStatus:
 def read_cors_configuration(element: Element) -> types.CORSConfiguration:
     value = types.CORSConfiguration()
     cors_rules: list[types.CORSRule] = []
-    for child in element.children:
+    for child in children_of(element, "CORSRule"):
         if child.name == "CORSRule":
             cors_rules.append(read_cors_rule(child))
     if cors_rules:
@@ -207,7 +207,7 @@ def read_cors_rule(element: Element) -> types.CORSRule:
     allowed_methods: list[str] = []
     allowed_origins: list[str] = []
     expose_headers: list[str] = []
-    for child in element.children:
+    for child in children_of(element, "AllowedHeader", "AllowedMethod", "AllowedOrigin", "ExposeHeader"):
         if child.name == "ID":
             value.id = child.text
         elif child.name == "AllowedHeader":
@@ -235,7 +235,7 @@ def read_cors_rule(element: Element) -> types.CORSRule:
 
 def read_csv_input(element: Element) -> types.CSVInput:
     value = types.CSVInput()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "FileHeaderInfo":
             value.file_header_info = one_of(child.text, enums.FILE_HEADER_INFO)
         elif child.name == "Comments":
@@ -255,7 +255,7 @@ def read_csv_input(element: Element) -> types.CSVInput:
 
 def read_csv_output(element: Element) -> types.CSVOutput:
     value = types.CSVOutput()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "QuoteFields":
             value.quote_fields = one_of(child.text, enums.QUOTE_FIELDS)
         elif child.name == "QuoteEscapeCharacter":
@@ -272,7 +272,7 @@ def read_csv_output(element: Element) -> types.CSVOutput:
 def read_completed_multipart_upload(element: Element) -> types.CompletedMultipartUpload:
     value = types.CompletedMultipartUpload()
     parts: list[types.CompletedPart] = []
-    for child in element.children:
+    for child in children_of(element, "Part"):
         if child.name == "Part":
             parts.append(read_completed_part(child))
     if parts:
@@ -282,7 +282,7 @@ def read_completed_multipart_upload(element: Element) -> types.CompletedMultipar
 
 def read_completed_part(element: Element) -> types.CompletedPart:
     value = types.CompletedPart()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ETag":
             value.etag = child.text
         elif child.name == "ChecksumCRC32":
@@ -312,7 +312,7 @@ def read_completed_part(element: Element) -> types.CompletedPart:
 
 def read_condition(element: Element) -> types.Condition:
     value = types.Condition()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "HttpErrorCodeReturnedEquals":
             value.http_error_code_returned_equals = child.text
         elif child.name == "KeyPrefixEquals":
@@ -322,7 +322,7 @@ def read_condition(element: Element) -> types.Condition:
 
 def read_create_bucket_configuration(element: Element) -> types.CreateBucketConfiguration:
     value = types.CreateBucketConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "LocationConstraint":
             value.location_constraint = child.text
         elif child.name == "Location":
@@ -336,7 +336,7 @@ def read_create_bucket_configuration(element: Element) -> types.CreateBucketConf
 
 def read_default_retention(element: Element) -> types.DefaultRetention:
     value = types.DefaultRetention()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Mode":
             value.mode = one_of(child.text, enums.OBJECT_LOCK_RETENTION_MODE)
         elif child.name == "Days":
@@ -351,7 +351,7 @@ def read_default_retention(element: Element) -> types.DefaultRetention:
 def read_delete(element: Element) -> types.Delete:
     value = types.Delete()
     objects: list[types.ObjectIdentifier] = []
-    for child in element.children:
+    for child in children_of(element, "Object"):
         if child.name == "Object":
             objects.append(read_object_identifier(child))
         elif child.name == "Quiet":
@@ -365,7 +365,7 @@ def read_delete(element: Element) -> types.Delete:
 
 def read_delete_marker_replication(element: Element) -> types.DeleteMarkerReplication:
     value = types.DeleteMarkerReplication()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.DELETE_MARKER_REPLICATION_STATUS)
     return value
@@ -373,7 +373,7 @@ def read_delete_marker_replication(element: Element) -> types.DeleteMarkerReplic
 
 def read_destination(element: Element) -> types.Destination:
     value = types.Destination()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Bucket":
             value.bucket = child.text
         elif child.name == "Account":
@@ -395,7 +395,7 @@ def read_destination(element: Element) -> types.Destination:
 
 def read_encryption(element: Element) -> types.Encryption:
     value = types.Encryption()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "EncryptionType":
             value.encryption_type = one_of(child.text, enums.SERVER_SIDE_ENCRYPTION)
         elif child.name == "KMSKeyId":
@@ -409,7 +409,7 @@ def read_encryption(element: Element) -> types.Encryption:
 
 def read_encryption_configuration(element: Element) -> types.EncryptionConfiguration:
     value = types.EncryptionConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ReplicaKmsKeyID":
             value.replica_kms_key_id = child.text
     return value
@@ -417,7 +417,7 @@ def read_encryption_configuration(element: Element) -> types.EncryptionConfigura
 
 def read_error_document(element: Element) -> types.ErrorDocument:
     value = types.ErrorDocument()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Key":
             value.key = child.text
     if value.key is None:
@@ -432,7 +432,7 @@ def read_event_bridge_configuration(element: Element) -> types.EventBridgeConfig
 
 def read_event_hold_duration(element: Element) -> types.EventHoldDuration:
     value = types.EventHoldDuration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Days":
             value.days = element_integer(child, 32)
         elif child.name == "Years":
@@ -442,7 +442,7 @@ def read_event_hold_duration(element: Element) -> types.EventHoldDuration:
 
 def read_existing_object_replication(element: Element) -> types.ExistingObjectReplication:
     value = types.ExistingObjectReplication()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.EXISTING_OBJECT_REPLICATION_STATUS)
     if value.status is None:
@@ -452,7 +452,7 @@ def read_existing_object_replication(element: Element) -> types.ExistingObjectRe
 
 def read_filter_rule(element: Element) -> types.FilterRule:
     value = types.FilterRule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Name":
             value.name = one_of(child.text, enums.FILTER_RULE_NAME)
         elif child.name == "Value":
@@ -462,7 +462,7 @@ def read_filter_rule(element: Element) -> types.FilterRule:
 
 def read_glacier_job_parameters(element: Element) -> types.GlacierJobParameters:
     value = types.GlacierJobParameters()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Tier":
             value.tier = one_of(child.text, enums.TIER)
     if value.tier is None:
@@ -472,7 +472,7 @@ def read_glacier_job_parameters(element: Element) -> types.GlacierJobParameters:
 
 def read_grant(element: Element) -> types.Grant:
     value = types.Grant()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Grantee":
             value.grantee = read_grantee(child)
         elif child.name == "Permission":
@@ -483,7 +483,7 @@ def read_grant(element: Element) -> types.Grant:
 def read_grantee(element: Element) -> types.Grantee:
     value = types.Grantee()
     value.type = one_of(element.attributes.get("xsi:type"), enums.TYPE)
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "DisplayName":
             value.display_name = child.text
         elif child.name == "EmailAddress":
@@ -497,7 +497,7 @@ def read_grantee(element: Element) -> types.Grantee:
 
 def read_index_document(element: Element) -> types.IndexDocument:
     value = types.IndexDocument()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Suffix":
             value.suffix = child.text
     if value.suffix is None:
@@ -507,7 +507,7 @@ def read_index_document(element: Element) -> types.IndexDocument:
 
 def read_input_serialization(element: Element) -> types.InputSerialization:
     value = types.InputSerialization()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "CSV":
             value.csv = read_csv_input(child)
         elif child.name == "CompressionType":
@@ -522,7 +522,7 @@ def read_input_serialization(element: Element) -> types.InputSerialization:
 def read_intelligent_tiering_and_operator(element: Element) -> types.IntelligentTieringAndOperator:
     value = types.IntelligentTieringAndOperator()
     tags: list[types.Tag] = []
-    for child in element.children:
+    for child in children_of(element, "Tag"):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -535,7 +535,7 @@ def read_intelligent_tiering_and_operator(element: Element) -> types.Intelligent
 def read_intelligent_tiering_configuration(element: Element) -> types.IntelligentTieringConfiguration:
     value = types.IntelligentTieringConfiguration()
     tierings: list[types.Tiering] = []
-    for child in element.children:
+    for child in children_of(element, "Tiering"):
         if child.name == "Id":
             value.id = child.text
         elif child.name == "Filter":
@@ -553,7 +553,7 @@ def read_intelligent_tiering_configuration(element: Element) -> types.Intelligen
 
 def read_intelligent_tiering_filter(element: Element) -> types.IntelligentTieringFilter:
     value = types.IntelligentTieringFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -565,7 +565,7 @@ def read_intelligent_tiering_filter(element: Element) -> types.IntelligentTierin
 
 def read_inventory_configuration(element: Element) -> types.InventoryConfiguration:
     value = types.InventoryConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Destination":
             value.destination = read_inventory_destination(child)
         elif child.name == "IsEnabled":
@@ -595,7 +595,7 @@ def read_inventory_configuration(element: Element) -> types.InventoryConfigurati
 
 def read_inventory_destination(element: Element) -> types.InventoryDestination:
     value = types.InventoryDestination()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "S3BucketDestination":
             value.s3_bucket_destination = read_inventory_s3_bucket_destination(child)
     if value.s3_bucket_destination is None:
@@ -605,7 +605,7 @@ def read_inventory_destination(element: Element) -> types.InventoryDestination:
 
 def read_inventory_encryption(element: Element) -> types.InventoryEncryption:
     value = types.InventoryEncryption()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "SSE-S3":
             value.sse_s3 = read_sse_s3(child)
         elif child.name == "SSE-KMS":
@@ -615,7 +615,7 @@ def read_inventory_encryption(element: Element) -> types.InventoryEncryption:
 
 def read_inventory_filter(element: Element) -> types.InventoryFilter:
     value = types.InventoryFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Prefix":
             value.prefix = child.text
     if value.prefix is None:
@@ -625,7 +625,7 @@ def read_inventory_filter(element: Element) -> types.InventoryFilter:
 
 def read_inventory_s3_bucket_destination(element: Element) -> types.InventoryS3BucketDestination:
     value = types.InventoryS3BucketDestination()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "AccountId":
             value.account_id = child.text
         elif child.name == "Bucket":
@@ -643,7 +643,7 @@ def read_inventory_s3_bucket_destination(element: Element) -> types.InventoryS3B
 
 def read_inventory_schedule(element: Element) -> types.InventorySchedule:
     value = types.InventorySchedule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Frequency":
             value.frequency = one_of(child.text, enums.INVENTORY_FREQUENCY)
     if value.frequency is None:
@@ -653,7 +653,7 @@ def read_inventory_schedule(element: Element) -> types.InventorySchedule:
 
 def read_inventory_table_configuration(element: Element) -> types.InventoryTableConfiguration:
     value = types.InventoryTableConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ConfigurationState":
             value.configuration_state = one_of(child.text, enums.INVENTORY_CONFIGURATION_STATE)
         elif child.name == "EncryptionConfiguration":
@@ -665,7 +665,7 @@ def read_inventory_table_configuration(element: Element) -> types.InventoryTable
 
 def read_inventory_table_configuration_updates(element: Element) -> types.InventoryTableConfigurationUpdates:
     value = types.InventoryTableConfigurationUpdates()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ConfigurationState":
             value.configuration_state = one_of(child.text, enums.INVENTORY_CONFIGURATION_STATE)
         elif child.name == "EncryptionConfiguration":
@@ -677,7 +677,7 @@ def read_inventory_table_configuration_updates(element: Element) -> types.Invent
 
 def read_json_input(element: Element) -> types.JSONInput:
     value = types.JSONInput()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Type":
             value.type = one_of(child.text, enums.JSON_TYPE)
     return value
@@ -685,7 +685,7 @@ def read_json_input(element: Element) -> types.JSONInput:
 
 def read_json_output(element: Element) -> types.JSONOutput:
     value = types.JSONOutput()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "RecordDelimiter":
             value.record_delimiter = child.text
     return value
@@ -693,7 +693,7 @@ def read_json_output(element: Element) -> types.JSONOutput:
 
 def read_journal_table_configuration(element: Element) -> types.JournalTableConfiguration:
     value = types.JournalTableConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "RecordExpiration":
             value.record_expiration = read_record_expiration(child)
         elif child.name == "EncryptionConfiguration":
@@ -705,7 +705,7 @@ def read_journal_table_configuration(element: Element) -> types.JournalTableConf
 
 def read_journal_table_configuration_updates(element: Element) -> types.JournalTableConfigurationUpdates:
     value = types.JournalTableConfigurationUpdates()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "RecordExpiration":
             value.record_expiration = read_record_expiration(child)
     if value.record_expiration is None:
@@ -716,7 +716,7 @@ def read_journal_table_configuration_updates(element: Element) -> types.JournalT
 def read_lambda_function_configuration(element: Element) -> types.LambdaFunctionConfiguration:
     value = types.LambdaFunctionConfiguration()
     events: list[str] = []
-    for child in element.children:
+    for child in children_of(element, "Event"):
         if child.name == "Id":
             value.id = child.text
         elif child.name == "CloudFunction":
@@ -734,7 +734,7 @@ def read_lambda_function_configuration(element: Element) -> types.LambdaFunction
 
 def read_lifecycle_expiration(element: Element) -> types.LifecycleExpiration:
     value = types.LifecycleExpiration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Date":
             value.date = element_date(child)
         elif child.name == "Days":
@@ -748,7 +748,7 @@ def read_lifecycle_rule(element: Element) -> types.LifecycleRule:
     value = types.LifecycleRule()
     transitions: list[types.Transition] = []
     noncurrent_version_transitions: list[types.NoncurrentVersionTransition] = []
-    for child in element.children:
+    for child in children_of(element, "Transition", "NoncurrentVersionTransition"):
         if child.name == "Expiration":
             value.expiration = read_lifecycle_expiration(child)
         elif child.name == "ID":
@@ -779,7 +779,7 @@ def read_lifecycle_rule(element: Element) -> types.LifecycleRule:
 def read_lifecycle_rule_and_operator(element: Element) -> types.LifecycleRuleAndOperator:
     value = types.LifecycleRuleAndOperator()
     tags: list[types.Tag] = []
-    for child in element.children:
+    for child in children_of(element, "Tag"):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -795,7 +795,7 @@ def read_lifecycle_rule_and_operator(element: Element) -> types.LifecycleRuleAnd
 
 def read_lifecycle_rule_filter(element: Element) -> types.LifecycleRuleFilter:
     value = types.LifecycleRuleFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -811,7 +811,7 @@ def read_lifecycle_rule_filter(element: Element) -> types.LifecycleRuleFilter:
 
 def read_location_info(element: Element) -> types.LocationInfo:
     value = types.LocationInfo()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Type":
             value.type = one_of(child.text, enums.LOCATION_TYPE)
         elif child.name == "Name":
@@ -821,7 +821,7 @@ def read_location_info(element: Element) -> types.LocationInfo:
 
 def read_logging_enabled(element: Element) -> types.LoggingEnabled:
     value = types.LoggingEnabled()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "TargetBucket":
             value.target_bucket = child.text
         elif child.name == "TargetGrants":
@@ -837,7 +837,7 @@ def read_logging_enabled(element: Element) -> types.LoggingEnabled:
 
 def read_metadata_configuration(element: Element) -> types.MetadataConfiguration:
     value = types.MetadataConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "JournalTableConfiguration":
             value.journal_table_configuration = read_journal_table_configuration(child)
         elif child.name == "InventoryTableConfiguration":
@@ -851,7 +851,7 @@ def read_metadata_configuration(element: Element) -> types.MetadataConfiguration
 
 def read_metadata_entry(element: Element) -> types.MetadataEntry:
     value = types.MetadataEntry()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Name":
             value.name = child.text
         elif child.name == "Value":
@@ -861,7 +861,7 @@ def read_metadata_entry(element: Element) -> types.MetadataEntry:
 
 def read_metadata_table_configuration(element: Element) -> types.MetadataTableConfiguration:
     value = types.MetadataTableConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "S3TablesDestination":
             value.s3_tables_destination = read_s3_tables_destination(child)
     if value.s3_tables_destination is None:
@@ -871,7 +871,7 @@ def read_metadata_table_configuration(element: Element) -> types.MetadataTableCo
 
 def read_metadata_table_encryption_configuration(element: Element) -> types.MetadataTableEncryptionConfiguration:
     value = types.MetadataTableEncryptionConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "SseAlgorithm":
             value.sse_algorithm = one_of(child.text, enums.TABLE_SSE_ALGORITHM)
         elif child.name == "KmsKeyArn":
@@ -883,7 +883,7 @@ def read_metadata_table_encryption_configuration(element: Element) -> types.Meta
 
 def read_metrics(element: Element) -> types.Metrics:
     value = types.Metrics()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.METRICS_STATUS)
         elif child.name == "EventThreshold":
@@ -896,7 +896,7 @@ def read_metrics(element: Element) -> types.Metrics:
 def read_metrics_and_operator(element: Element) -> types.MetricsAndOperator:
     value = types.MetricsAndOperator()
     tags: list[types.Tag] = []
-    for child in element.children:
+    for child in children_of(element, "Tag"):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -910,7 +910,7 @@ def read_metrics_and_operator(element: Element) -> types.MetricsAndOperator:
 
 def read_metrics_configuration(element: Element) -> types.MetricsConfiguration:
     value = types.MetricsConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Id":
             value.id = child.text
         elif child.name == "Filter":
@@ -922,7 +922,7 @@ def read_metrics_configuration(element: Element) -> types.MetricsConfiguration:
 
 def read_metrics_filter(element: Element) -> types.MetricsFilter:
     value = types.MetricsFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -936,7 +936,7 @@ def read_metrics_filter(element: Element) -> types.MetricsFilter:
 
 def read_noncurrent_version_expiration(element: Element) -> types.NoncurrentVersionExpiration:
     value = types.NoncurrentVersionExpiration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "NoncurrentDays":
             value.noncurrent_days = element_integer(child, 32)
         elif child.name == "NewerNoncurrentVersions":
@@ -946,7 +946,7 @@ def read_noncurrent_version_expiration(element: Element) -> types.NoncurrentVers
 
 def read_noncurrent_version_transition(element: Element) -> types.NoncurrentVersionTransition:
     value = types.NoncurrentVersionTransition()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "NoncurrentDays":
             value.noncurrent_days = element_integer(child, 32)
         elif child.name == "StorageClass":
@@ -961,7 +961,7 @@ def read_notification_configuration(element: Element) -> types.NotificationConfi
     topic_configurations: list[types.TopicConfiguration] = []
     queue_configurations: list[types.QueueConfiguration] = []
     lambda_function_configurations: list[types.LambdaFunctionConfiguration] = []
-    for child in element.children:
+    for child in children_of(element, "TopicConfiguration", "QueueConfiguration", "CloudFunctionConfiguration"):
         if child.name == "TopicConfiguration":
             topic_configurations.append(read_topic_configuration(child))
         elif child.name == "QueueConfiguration":
@@ -981,7 +981,7 @@ def read_notification_configuration(element: Element) -> types.NotificationConfi
 
 def read_notification_configuration_filter(element: Element) -> types.NotificationConfigurationFilter:
     value = types.NotificationConfigurationFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "S3Key":
             value.key = read_s3_key_filter(child)
     return value
@@ -989,7 +989,7 @@ def read_notification_configuration_filter(element: Element) -> types.Notificati
 
 def read_object_encryption(element: Element) -> types.ObjectEncryption:
     value = types.ObjectEncryption()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "SSE-KMS":
             value.sse_kms = read_sse_kms_encryption(child)
     return value
@@ -997,7 +997,7 @@ def read_object_encryption(element: Element) -> types.ObjectEncryption:
 
 def read_object_identifier(element: Element) -> types.ObjectIdentifier:
     value = types.ObjectIdentifier()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Key":
             value.key = child.text
         elif child.name == "VersionId":
@@ -1015,7 +1015,7 @@ def read_object_identifier(element: Element) -> types.ObjectIdentifier:
 
 def read_object_lock_configuration(element: Element) -> types.ObjectLockConfiguration:
     value = types.ObjectLockConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ObjectLockEnabled":
             value.object_lock_enabled = one_of(child.text, enums.OBJECT_LOCK_ENABLED)
         elif child.name == "Rule":
@@ -1025,7 +1025,7 @@ def read_object_lock_configuration(element: Element) -> types.ObjectLockConfigur
 
 def read_object_lock_legal_hold(element: Element) -> types.ObjectLockLegalHold:
     value = types.ObjectLockLegalHold()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.OBJECT_LOCK_LEGAL_HOLD_STATUS)
     return value
@@ -1033,7 +1033,7 @@ def read_object_lock_legal_hold(element: Element) -> types.ObjectLockLegalHold:
 
 def read_object_lock_retention(element: Element) -> types.ObjectLockRetention:
     value = types.ObjectLockRetention()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Mode":
             value.mode = one_of(child.text, enums.OBJECT_LOCK_RETENTION_MODE)
         elif child.name == "RetainUntilDate":
@@ -1047,7 +1047,7 @@ def read_object_lock_retention(element: Element) -> types.ObjectLockRetention:
 
 def read_object_lock_rule(element: Element) -> types.ObjectLockRule:
     value = types.ObjectLockRule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "DefaultRetention":
             value.default_retention = read_default_retention(child)
     return value
@@ -1055,7 +1055,7 @@ def read_object_lock_rule(element: Element) -> types.ObjectLockRule:
 
 def read_output_location(element: Element) -> types.OutputLocation:
     value = types.OutputLocation()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "S3":
             value.s3 = read_s3_location(child)
     return value
@@ -1063,7 +1063,7 @@ def read_output_location(element: Element) -> types.OutputLocation:
 
 def read_output_serialization(element: Element) -> types.OutputSerialization:
     value = types.OutputSerialization()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "CSV":
             value.csv = read_csv_output(child)
         elif child.name == "JSON":
@@ -1073,7 +1073,7 @@ def read_output_serialization(element: Element) -> types.OutputSerialization:
 
 def read_owner(element: Element) -> types.Owner:
     value = types.Owner()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "DisplayName":
             value.display_name = child.text
         elif child.name == "ID":
@@ -1084,7 +1084,7 @@ def read_owner(element: Element) -> types.Owner:
 def read_ownership_controls(element: Element) -> types.OwnershipControls:
     value = types.OwnershipControls()
     rules: list[types.OwnershipControlsRule] = []
-    for child in element.children:
+    for child in children_of(element, "Rule"):
         if child.name == "Rule":
             rules.append(read_ownership_controls_rule(child))
     if rules:
@@ -1096,7 +1096,7 @@ def read_ownership_controls(element: Element) -> types.OwnershipControls:
 
 def read_ownership_controls_rule(element: Element) -> types.OwnershipControlsRule:
     value = types.OwnershipControlsRule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ObjectOwnership":
             value.object_ownership = one_of(child.text, enums.OBJECT_OWNERSHIP)
     if value.object_ownership is None:
@@ -1111,7 +1111,7 @@ def read_parquet_input(element: Element) -> types.ParquetInput:
 
 def read_partitioned_prefix(element: Element) -> types.PartitionedPrefix:
     value = types.PartitionedPrefix()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "PartitionDateSource":
             value.partition_date_source = one_of(child.text, enums.PARTITION_DATE_SOURCE)
     return value
@@ -1119,7 +1119,7 @@ def read_partitioned_prefix(element: Element) -> types.PartitionedPrefix:
 
 def read_public_access_block_configuration(element: Element) -> types.PublicAccessBlockConfiguration:
     value = types.PublicAccessBlockConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "BlockPublicAcls":
             value.block_public_acls = element_boolean(child)
         elif child.name == "IgnorePublicAcls":
@@ -1134,7 +1134,7 @@ def read_public_access_block_configuration(element: Element) -> types.PublicAcce
 def read_queue_configuration(element: Element) -> types.QueueConfiguration:
     value = types.QueueConfiguration()
     events: list[str] = []
-    for child in element.children:
+    for child in children_of(element, "Event"):
         if child.name == "Id":
             value.id = child.text
         elif child.name == "Queue":
@@ -1152,7 +1152,7 @@ def read_queue_configuration(element: Element) -> types.QueueConfiguration:
 
 def read_record_expiration(element: Element) -> types.RecordExpiration:
     value = types.RecordExpiration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Expiration":
             value.expiration = one_of(child.text, enums.EXPIRATION_STATE)
         elif child.name == "Days":
@@ -1164,7 +1164,7 @@ def read_record_expiration(element: Element) -> types.RecordExpiration:
 
 def read_redirect(element: Element) -> types.Redirect:
     value = types.Redirect()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "HostName":
             value.host_name = child.text
         elif child.name == "HttpRedirectCode":
@@ -1180,7 +1180,7 @@ def read_redirect(element: Element) -> types.Redirect:
 
 def read_redirect_all_requests_to(element: Element) -> types.RedirectAllRequestsTo:
     value = types.RedirectAllRequestsTo()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "HostName":
             value.host_name = child.text
         elif child.name == "Protocol":
@@ -1192,7 +1192,7 @@ def read_redirect_all_requests_to(element: Element) -> types.RedirectAllRequests
 
 def read_replica_modifications(element: Element) -> types.ReplicaModifications:
     value = types.ReplicaModifications()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.REPLICA_MODIFICATIONS_STATUS)
     if value.status is None:
@@ -1203,7 +1203,7 @@ def read_replica_modifications(element: Element) -> types.ReplicaModifications:
 def read_replication_configuration(element: Element) -> types.ReplicationConfiguration:
     value = types.ReplicationConfiguration()
     rules: list[types.ReplicationRule] = []
-    for child in element.children:
+    for child in children_of(element, "Rule"):
         if child.name == "Role":
             value.role = child.text
         elif child.name == "Rule":
@@ -1217,7 +1217,7 @@ def read_replication_configuration(element: Element) -> types.ReplicationConfigu
 
 def read_replication_rule(element: Element) -> types.ReplicationRule:
     value = types.ReplicationRule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ID":
             value.id = child.text
         elif child.name == "Priority":
@@ -1244,7 +1244,7 @@ def read_replication_rule(element: Element) -> types.ReplicationRule:
 def read_replication_rule_and_operator(element: Element) -> types.ReplicationRuleAndOperator:
     value = types.ReplicationRuleAndOperator()
     tags: list[types.Tag] = []
-    for child in element.children:
+    for child in children_of(element, "Tag"):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -1256,7 +1256,7 @@ def read_replication_rule_and_operator(element: Element) -> types.ReplicationRul
 
 def read_replication_rule_filter(element: Element) -> types.ReplicationRuleFilter:
     value = types.ReplicationRuleFilter()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Prefix":
             value.prefix = child.text
         elif child.name == "Tag":
@@ -1268,7 +1268,7 @@ def read_replication_rule_filter(element: Element) -> types.ReplicationRuleFilte
 
 def read_replication_time(element: Element) -> types.ReplicationTime:
     value = types.ReplicationTime()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.REPLICATION_TIME_STATUS)
         elif child.name == "Time":
@@ -1280,7 +1280,7 @@ def read_replication_time(element: Element) -> types.ReplicationTime:
 
 def read_replication_time_value(element: Element) -> types.ReplicationTimeValue:
     value = types.ReplicationTimeValue()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Minutes":
             value.minutes = element_integer(child, 32)
     return value
@@ -1288,7 +1288,7 @@ def read_replication_time_value(element: Element) -> types.ReplicationTimeValue:
 
 def read_request_payment_configuration(element: Element) -> types.RequestPaymentConfiguration:
     value = types.RequestPaymentConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Payer":
             value.payer = one_of(child.text, enums.PAYER)
     if value.payer is None:
@@ -1298,7 +1298,7 @@ def read_request_payment_configuration(element: Element) -> types.RequestPayment
 
 def read_request_progress(element: Element) -> types.RequestProgress:
     value = types.RequestProgress()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Enabled":
             value.enabled = element_boolean(child)
     return value
@@ -1306,7 +1306,7 @@ def read_request_progress(element: Element) -> types.RequestProgress:
 
 def read_restore_request(element: Element) -> types.RestoreRequest:
     value = types.RestoreRequest()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Days":
             value.days = element_integer(child, 32)
         elif child.name == "GlacierJobParameters":
@@ -1326,7 +1326,7 @@ def read_restore_request(element: Element) -> types.RestoreRequest:
 
 def read_routing_rule(element: Element) -> types.RoutingRule:
     value = types.RoutingRule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Condition":
             value.condition = read_condition(child)
         elif child.name == "Redirect":
@@ -1339,7 +1339,7 @@ def read_routing_rule(element: Element) -> types.RoutingRule:
 def read_s3_key_filter(element: Element) -> types.S3KeyFilter:
     value = types.S3KeyFilter()
     filter_rules: list[types.FilterRule] = []
-    for child in element.children:
+    for child in children_of(element, "FilterRule"):
         if child.name == "FilterRule":
             filter_rules.append(read_filter_rule(child))
     if filter_rules:
@@ -1349,7 +1349,7 @@ def read_s3_key_filter(element: Element) -> types.S3KeyFilter:
 
 def read_s3_location(element: Element) -> types.S3Location:
     value = types.S3Location()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "BucketName":
             value.bucket_name = child.text
         elif child.name == "Prefix":
@@ -1373,7 +1373,7 @@ def read_s3_location(element: Element) -> types.S3Location:
 
 def read_s3_tables_destination(element: Element) -> types.S3TablesDestination:
     value = types.S3TablesDestination()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "TableBucketArn":
             value.table_bucket_arn = child.text
         elif child.name == "TableName":
@@ -1385,7 +1385,7 @@ def read_s3_tables_destination(element: Element) -> types.S3TablesDestination:
 
 def read_sse_kms(element: Element) -> types.SSEKMS:
     value = types.SSEKMS()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "KeyId":
             value.key_id = child.text
     if value.key_id is None:
@@ -1395,7 +1395,7 @@ def read_sse_kms(element: Element) -> types.SSEKMS:
 
 def read_sse_kms_encryption(element: Element) -> types.SSEKMSEncryption:
     value = types.SSEKMSEncryption()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "KMSKeyArn":
             value.kms_key_arn = child.text
         elif child.name == "BucketKeyEnabled":
@@ -1412,7 +1412,7 @@ def read_sse_s3(element: Element) -> types.SSES3:
 
 def read_scan_range(element: Element) -> types.ScanRange:
     value = types.ScanRange()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Start":
             value.start = element_integer(child, 64)
         elif child.name == "End":
@@ -1422,7 +1422,7 @@ def read_scan_range(element: Element) -> types.ScanRange:
 
 def read_select_parameters(element: Element) -> types.SelectParameters:
     value = types.SelectParameters()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "InputSerialization":
             value.input_serialization = read_input_serialization(child)
         elif child.name == "ExpressionType":
@@ -1443,7 +1443,7 @@ def read_select_parameters(element: Element) -> types.SelectParameters:
 
 def read_server_side_encryption_by_default(element: Element) -> types.ServerSideEncryptionByDefault:
     value = types.ServerSideEncryptionByDefault()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "SSEAlgorithm":
             value.sse_algorithm = one_of(child.text, enums.SERVER_SIDE_ENCRYPTION)
         elif child.name == "KMSMasterKeyID":
@@ -1456,7 +1456,7 @@ def read_server_side_encryption_by_default(element: Element) -> types.ServerSide
 def read_server_side_encryption_configuration(element: Element) -> types.ServerSideEncryptionConfiguration:
     value = types.ServerSideEncryptionConfiguration()
     rules: list[types.ServerSideEncryptionRule] = []
-    for child in element.children:
+    for child in children_of(element, "Rule"):
         if child.name == "Rule":
             rules.append(read_server_side_encryption_rule(child))
     if rules:
@@ -1468,7 +1468,7 @@ def read_server_side_encryption_configuration(element: Element) -> types.ServerS
 
 def read_server_side_encryption_rule(element: Element) -> types.ServerSideEncryptionRule:
     value = types.ServerSideEncryptionRule()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ApplyServerSideEncryptionByDefault":
             value.apply_server_side_encryption_by_default = read_server_side_encryption_by_default(child)
         elif child.name == "BucketKeyEnabled":
@@ -1485,7 +1485,7 @@ def read_simple_prefix(element: Element) -> types.SimplePrefix:
 
 def read_source_selection_criteria(element: Element) -> types.SourceSelectionCriteria:
     value = types.SourceSelectionCriteria()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "SseKmsEncryptedObjects":
             value.sse_kms_encrypted_objects = read_sse_kms_encrypted_objects(child)
         elif child.name == "ReplicaModifications":
@@ -1495,7 +1495,7 @@ def read_source_selection_criteria(element: Element) -> types.SourceSelectionCri
 
 def read_sse_kms_encrypted_objects(element: Element) -> types.SseKmsEncryptedObjects:
     value = types.SseKmsEncryptedObjects()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Status":
             value.status = one_of(child.text, enums.SSE_KMS_ENCRYPTED_OBJECTS_STATUS)
     if value.status is None:
@@ -1505,7 +1505,7 @@ def read_sse_kms_encrypted_objects(element: Element) -> types.SseKmsEncryptedObj
 
 def read_storage_class_analysis(element: Element) -> types.StorageClassAnalysis:
     value = types.StorageClassAnalysis()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "DataExport":
             value.data_export = read_storage_class_analysis_data_export(child)
     return value
@@ -1513,7 +1513,7 @@ def read_storage_class_analysis(element: Element) -> types.StorageClassAnalysis:
 
 def read_storage_class_analysis_data_export(element: Element) -> types.StorageClassAnalysisDataExport:
     value = types.StorageClassAnalysisDataExport()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "OutputSchemaVersion":
             value.output_schema_version = one_of(child.text, enums.STORAGE_CLASS_ANALYSIS_SCHEMA_VERSION)
         elif child.name == "Destination":
@@ -1525,7 +1525,7 @@ def read_storage_class_analysis_data_export(element: Element) -> types.StorageCl
 
 def read_tag(element: Element) -> types.Tag:
     value = types.Tag()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Key":
             value.key = child.text
         elif child.name == "Value":
@@ -1537,7 +1537,7 @@ def read_tag(element: Element) -> types.Tag:
 
 def read_tagging(element: Element) -> types.Tagging:
     value = types.Tagging()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "TagSet":
             value.tag_set = [read_tag(item) for item in child.children if item.name == "Tag"]
     if value.tag_set is None:
@@ -1547,7 +1547,7 @@ def read_tagging(element: Element) -> types.Tagging:
 
 def read_target_grant(element: Element) -> types.TargetGrant:
     value = types.TargetGrant()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Grantee":
             value.grantee = read_grantee(child)
         elif child.name == "Permission":
@@ -1557,7 +1557,7 @@ def read_target_grant(element: Element) -> types.TargetGrant:
 
 def read_target_object_key_format(element: Element) -> types.TargetObjectKeyFormat:
     value = types.TargetObjectKeyFormat()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "SimplePrefix":
             value.simple_prefix = read_simple_prefix(child)
         elif child.name == "PartitionedPrefix":
@@ -1567,7 +1567,7 @@ def read_target_object_key_format(element: Element) -> types.TargetObjectKeyForm
 
 def read_tiering(element: Element) -> types.Tiering:
     value = types.Tiering()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Days":
             value.days = element_integer(child, 32)
         elif child.name == "AccessTier":
@@ -1580,7 +1580,7 @@ def read_tiering(element: Element) -> types.Tiering:
 def read_topic_configuration(element: Element) -> types.TopicConfiguration:
     value = types.TopicConfiguration()
     events: list[str] = []
-    for child in element.children:
+    for child in children_of(element, "Event"):
         if child.name == "Id":
             value.id = child.text
         elif child.name == "Topic":
@@ -1598,7 +1598,7 @@ def read_topic_configuration(element: Element) -> types.TopicConfiguration:
 
 def read_transition(element: Element) -> types.Transition:
     value = types.Transition()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Date":
             value.date = element_date(child)
         elif child.name == "Days":
@@ -1610,7 +1610,7 @@ def read_transition(element: Element) -> types.Transition:
 
 def read_versioning_configuration(element: Element) -> types.VersioningConfiguration:
     value = types.VersioningConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "MfaDelete":
             value.mfa_delete = one_of(child.text, enums.MFA_DELETE)
         elif child.name == "Status":
@@ -1620,7 +1620,7 @@ def read_versioning_configuration(element: Element) -> types.VersioningConfigura
 
 def read_website_configuration(element: Element) -> types.WebsiteConfiguration:
     value = types.WebsiteConfiguration()
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "ErrorDocument":
             value.error_document = read_error_document(child)
         elif child.name == "IndexDocument":

@@ -13,6 +13,7 @@ from post3tw.api.runtime import (
     MemberTable,
     boolean,
     checksum_algorithm,
+    children_of,
     choice,
     choices,
     date,
@@ -712,7 +713,7 @@ def parse_select_object_content(
 
 def parse_select_object_content_payload(input: types.SelectObjectContentInput, body: bytes) -> None:
     element = read_root(body, "SelectObjectContentRequest")
-    for child in element.children:
+    for child in children_of(element):
         if child.name == "Expression":
             input.expression = child.text
         elif child.name == "ExpressionType":

@@ -7,6 +7,7 @@ counts as absent, which is how clients send parameters that they have no value f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -168,8 +169,12 @@ def no_payload(input: Any, body: bytes) -> None:
     """`parse_payload` of operations without a document: whatever came is of no interest."""
 
 
+_is_namespace_of_s3 = re.compile(r"(https?://(doc\.)?s3\.amazonaws\.com/(doc/)?2006-03-01/?)?").fullmatch
+"""Documentation and clients differ in how they write it; many leave it out."""
+
+
 def read_root(body: bytes, name: str) -> Element:
-    """The root of a document, which must have this name.
+    """The root of a document, which must have this name, in S3's namespace or in none.
 
     Raises:
         MissingRequestBody: there is no document.
@@ -178,9 +183,23 @@ def read_root(body: bytes, name: str) -> Element:
     if not body:
         raise MissingRequestBody()
     root = parse(body)
-    if root.name != name:
+    if root.name != name or not _is_namespace_of_s3(root.namespace):
         raise MalformedXML()
     return root
+
+
+def children_of(element: Element, *repeated: str) -> list[Element]:
+    """The children of an element, of which only those of the names `repeated` may be there more than once.
+
+    Raises:
+        MalformedXML: another one is, so that the document contradicts itself.
+    """
+    children = element.children
+    if len(children) > 1:
+        names = [child.name for child in children if child.name not in repeated]
+        if len(set(names)) < len(names):
+            raise MalformedXML()
+    return children
 
 
 def read_text_body(body: bytes) -> str:

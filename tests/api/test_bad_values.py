@@ -171,11 +171,18 @@ class DocumentTests(SynchronousTestCase):
         """Another root, a missing member, and values that are none are MalformedXML."""
         for name, document in (
             ("PutBucketTagging", "<TagSet/>"),
+            (
+                "PutBucketTagging",
+                '<Tagging xmlns="urn:x"><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>',
+            ),
             ("PutBucketTagging", "<Tagging/>"),
             ("PutBucketTagging", "<Tagging><TagSet><Tag><Key>k</Key></Tag></TagSet></Tagging>"),
             ("PutBucketTagging", "<Tagging>"),
             ("PutBucketTagging", "no XML"),
+            ("PutBucketTagging", "<Tagging><TagSet/><TagSet/></Tagging>"),
+            ("PutObjectLegalHold", "<LegalHold><Status>ON</Status><Status>OFF</Status></LegalHold>"),
             ("DeleteObjects", "<Delete/>"),
+            ("DeleteObjects", "<Delete><Quiet>true</Quiet><Object><Key>k</Key></Object><Quiet>false</Quiet></Delete>"),
             ("DeleteObjects", "<Delete><Object><VersionId>1</VersionId></Object></Delete>"),
             ("DeleteObjects", "<Delete><Quiet>maybe</Quiet><Object><Key>k</Key></Object></Delete>"),
             (

@@ -30,7 +30,7 @@ def write_documents_in(model: Model) -> str:
         "from __future__ import annotations",
         "",
         "from post3tw.api import enums, types",
-        "from post3tw.api.runtime import element_boolean, element_date, element_integer, one_of",
+        "from post3tw.api.runtime import children_of, element_boolean, element_date, element_integer, one_of",
         "from post3tw.model.errors import MalformedXML",
         "from post3tw.wire.xml import Element",
         "",
@@ -60,7 +60,8 @@ def members_from_element(members: list[Member], target: str, module: str = "") -
             branches.append(f"{'elif' if branches else 'if'} child.name == {member.wire!r}:")
             branches.append(f"    {_set(member, target, module)}")
     if branches:
-        lines += ["    for child in element.children:", *(f"        {line}" for line in branches)]
+        repeated = "".join(f", {member.wire!r}" for member in flattened)
+        lines += [f"    for child in children_of(element{repeated}):", *(f"        {line}" for line in branches)]
     for member in flattened:
         lines += [f"    if {member.attribute}:", f"        {target}.{member.attribute} = {member.attribute}"]
     required = [m for m in members if m.required and not m.xml_attribute]

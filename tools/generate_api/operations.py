@@ -17,9 +17,9 @@ _IMPORTS = {
     "post3tw.api": ("documents_in", "documents_out", "enums", "types"),
     "post3tw.api.operation": ("Reply",),
     "post3tw.api.runtime": (
-        *("DECLARATION", "JSON_TYPE", "XML_TYPE", "MemberTable", "boolean", "checksum_algorithm", "choice", "choices"),
-        *("date", "escape_etag", "header_text", "integer", "lenient_date", "missing_header", "missing_query", "one_of"),
-        *("read_members", "read_metadata", "read_root", "read_text_body", "storage_class"),
+        *("DECLARATION", "JSON_TYPE", "XML_TYPE", "MemberTable", "boolean", "checksum_algorithm", "children_of"),
+        *("choice", "choices", "date", "escape_etag", "header_text", "integer", "lenient_date", "missing_header"),
+        *("missing_query", "one_of", "read_members", "read_metadata", "read_root", "read_text_body", "storage_class"),
     ),
     "post3tw.model.errors": ("MalformedXML",),
     "post3tw.wire.dates": ("http_date_of", "iso8601_of"),
