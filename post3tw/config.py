@@ -35,7 +35,7 @@ class ConfigError(Exception):
 # -- one value -------------------------------------------------------------------------------------------------------
 
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_ORIGIN = re.compile(r"\*|[a-z*][a-z0-9+.*-]*://[^\s/,]+|\*[^\s/,]+", re.IGNORECASE)
+_ORIGIN = re.compile(r"\*|null|[a-z*][a-z0-9+.*-]*://[^\s/,]+|\*[^\s/,]+", re.IGNORECASE)
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 

@@ -117,6 +117,9 @@ class RefusalTests(SynchronousTestCase):
             ("max-requests", "0"),
             ("max-connections", "many"),
             ("trusted-proxy", "proxy.example"),
+            ("cors-origin", "https://app.example/"),
+            ("cors-origin", "app.example"),
+            ("cors-origin", "https://*.*"),
             ("bucket", "Not_A_Bucket"),
             ("domain", "no_domain"),
             ("listen", ","),
@@ -124,6 +127,12 @@ class RefusalTests(SynchronousTestCase):
             self.assertTrue(
                 self.refused({name: [value] if name == "bucket" else value}).startswith(f"--{name}: "), name
             )
+
+    def test_origins(self) -> None:
+        """Origins are those that browsers name, with a star where anything may stand."""
+        origins = ("https://app.example", "http://localhost:3000", "https://*.example", "*.example", "*", "null")
+        self.assertEqual(read_config({"cors-origin": list(origins)}, {}).cors_origin, origins)
+        self.assertEqual(read_config({}, {"POST3_CORS_ORIGIN": " ".join(origins)}).cors_origin, origins)
 
     def test_wrong_variable(self) -> None:
         """When the value came from a variable, that one is named."""

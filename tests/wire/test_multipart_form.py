@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import (
@@ -53,6 +55,33 @@ class ReadingTests(SynchronousTestCase):
         for step in range(1, len(body) + 1):
             form, found = read(body, step=step)
             self.assertEqual((form.fields, found), ({"key": "k\r\n-", "empty": ""}, content), step)
+
+    @given(
+        st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"\r\n--", BOUNDARY[:-1], b"x", b"\0\xff"]), max_size=12),
+        st.lists(st.integers(1, 40), max_size=30),
+    )
+    def test_any_content(self, words: list[bytes], cuts: list[int]) -> None:
+        """Content that has no delimiter comes out as it went in, wherever the network cut it."""
+        content = b"".join(words)
+        body = part("key", b"k") + part("file", content) + END
+        form, found, at = MultipartForm(BOUNDARY), b"", 0
+        for cut in [*cuts, len(body)]:
+            found += b"".join(form.feed(body[at : at + cut]))
+            at += cut
+        form.finish()
+        self.assertEqual((form.fields, found), ({"key": "k"}, content))
+
+    @given(st.binary(max_size=300), st.integers(1, 50))
+    def test_any_bytes(self, body: bytes, step: int) -> None:
+        """Whatever comes, the parser takes it or refuses it with an error of ours, however it is cut."""
+        for start in (b"", b"--%b\r\n" % BOUNDARY, part("file", b"")[:-2]):
+            outcomes: set[object] = set()
+            for size in (step, 1 << 20):
+                try:
+                    outcomes.add(read(start + body, step=size)[1])
+                except DomainError as error:
+                    outcomes.add(type(error))
+            self.assertEqual(len(outcomes), 1, outcomes)
 
     def test_empty_file(self) -> None:
         """A file of no byte is a file."""
