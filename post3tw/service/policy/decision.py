@@ -332,10 +332,10 @@ def _first_concerning(
     unread: Decision | None = None
     values = _values(request, object)
     for policy in policies:
-        denying, allowing = policy.about(request.action)
+        denying, allowing = policy.about(request.action, request.identity)
         for statement in allowing if effect is Effect.ALLOW else denying:
             try:
-                if statement.concerns(request.identity, request.resource, tenant, values):
+                if statement.covers(request.resource, tenant, values):
                     return Decision(_OUTCOMES[effect], Reason.STATEMENT, statement, policy)
             except Unread:
                 unread = unread or Decision(Outcome.UNDECIDED, Reason.NOT_READ, statement, policy)

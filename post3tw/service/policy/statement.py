@@ -105,11 +105,14 @@ class Statement:
     resources_negated: bool
     conditions: tuple[Condition, ...]
 
-    def concerns(self, identity: Identity | None, arn: str, tenant: str, values: Values) -> bool:
-        """Whether the statement, which has the action, is about a request.
+    def includes(self, identity: Identity | None) -> bool:
+        """Whether the statement is about a caller, None for the anonymous one."""
+        return self.principals is None or self.principals.include(identity)
+
+    def covers(self, arn: str, tenant: str, values: Values) -> bool:
+        """Whether the statement, which has the action and includes the caller, is about a request.
 
         Args:
-            identity: who asks, None for an anonymous caller.
             arn: for what (see resource_arn).
             tenant: the tenant of the bucket.
             values: the request's values of condition keys.
@@ -117,8 +120,6 @@ class Statement:
         Raises:
             Unread: that depends on what was not read.
         """
-        if self.principals is not None and not self.principals.include(identity):
-            return False
         covered = False
         for resource in self.resources:
             if resource.covers(arn, tenant, values):
@@ -130,6 +131,9 @@ class Statement:
         return f"statement {self.number} ({self.sid})" if self.sid else f"statement {self.number}"
 
 
+MAX_KEPT: Final = 4096
+"""Pairs of caller and action for which a policy remembers its statements."""
+
 Candidates = tuple[tuple[Statement, ...], tuple[Statement, ...]]
 
 
@@ -140,16 +144,23 @@ class Policy:
     statements: tuple[Statement, ...]
     id: str = ""
     version: str = "2012-10-17"
-    _candidates: dict[str, Candidates] = field(factory=dict, init=False, repr=False, eq=False)
+    _candidates: dict[tuple[str, str | None, str], Candidates] = field(factory=dict, init=False, repr=False, eq=False)
 
-    def about(self, action: str) -> Candidates:
-        """The statements that deny and those that allow something about an action, in their order."""
-        found = self._candidates.get(action)
+    def about(self, action: str, identity: Identity | None) -> Candidates:
+        """The statements that deny and those that allow something about an action to a caller, in their order.
+
+        Which they are depends on who asks for what, not on the resource, so it is kept; a policy with a statement for
+        each of many users costs no more than the one that is about the caller.
+        """
+        user_id, tenant = (None, "") if identity is None else (identity.user_id, identity.tenant)
+        found = self._candidates.get((action, user_id, tenant))
         if found is None:
-            having = [s for s in self.statements if action in s.actions]
+            having = [s for s in self.statements if action in s.actions and s.includes(identity)]
             found = (
                 tuple(s for s in having if s.effect is Effect.DENY),
                 tuple(s for s in having if s.effect is Effect.ALLOW),
             )
-            self._candidates[action] = found
+            if len(self._candidates) >= MAX_KEPT:
+                self._candidates.clear()
+            self._candidates[action, user_id, tenant] = found
         return found
