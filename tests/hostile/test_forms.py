@@ -204,6 +204,18 @@ class HeaderTests(HostileCase):
                 self.assert_error(reply, 400, "InvalidRequest", (element, text))
         self.assert_error(self.client.ask("GET", f"/{self.bucket}?cors"), 404, "NoSuchCORSConfiguration")
 
+    def test_preflight_of_anything(self) -> None:
+        """A preflight request for what is no bucket, from what is no origin, is refused like one for a bucket without
+        rules."""
+        for target in ("/", "/%00/k", "/..", "/.post3/k", f"/{self.bucket}/%ff", "/:/k", "/a:b:c/k", "/" + "x" * 5000):
+            for origin in (b"null", b"*", b"\xff", b"http://a, http://b", b"x" * 5000):
+                with self.client.connect() as connection:
+                    fields = (b"Origin: " + origin, b"Access-Control-Request-Method: GET", b"Host: h")
+                    connection.send(b"OPTIONS %b HTTP/1.1\r\n%b\r\n\r\n" % (target.encode(), b"\r\n".join(fields)))
+                    reply = connection.reply("OPTIONS")
+                self.assertIn(reply.status, (400, 403), (target, origin))
+                self.assertNotIn("access-control-allow-origin", reply.headers)
+
     def test_PAR_7_overrides(self) -> None:
         """PAR-7: so is a `response-*` parameter that would be two headers."""
         self.put("key", b"content")
