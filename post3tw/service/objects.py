@@ -32,6 +32,7 @@ from post3tw.service.object_ownership import ACL_MEMBERS, ownership_of
 from post3tw.service.operation import operation
 from post3tw.service.owners import owner_for
 from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
+from post3tw.service.retention import shown_lock
 from post3tw.service.store import Store
 from post3tw.service.upload_checksums import full_checksum
 from post3tw.storage.index.transactions.objects import Deletion, delete_version, put_version
@@ -144,6 +145,9 @@ class Objects:
         bucket = admitted_bucket(caller)
         selection = await self._select(bucket, input, with_body=True)
         fields = fields_of(selection, bucket, caller, input)
+        retention = selection.version.description.retention
+        if retention is not NO_LOCK:
+            fields.update(await shown_lock(caller, input, retention))
         return types.GetObjectOutput(body=await body_of(self.store, selection), **fields)
 
     @operation("s3:GetObject", honours=_READ)
@@ -151,7 +155,11 @@ class Objects:
         """What GetObject would answer, without the bytes."""
         bucket = admitted_bucket(caller)
         selection = await self._select(bucket, input, with_body=False)
-        return types.HeadObjectOutput(**fields_of(selection, bucket, caller, input))
+        fields = fields_of(selection, bucket, caller, input)
+        retention = selection.version.description.retention
+        if retention is not NO_LOCK:
+            fields.update(await shown_lock(caller, input, retention))
+        return types.HeadObjectOutput(**fields)
 
     async def _select(self, bucket: Bucket, input: ReadInput, *, with_body: bool) -> Selection:
         key, version_id, number = key_bytes(input.key), check_version_id(input.version_id), input.part_number

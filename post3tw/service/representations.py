@@ -15,7 +15,6 @@ from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument, InvalidPart, InvalidRequest, NotModified, OperationAborted
 from post3tw.model.identity import Caller
-from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Part, Version
 from post3tw.service.conditions import read_conditions
 from post3tw.service.descriptions import MEMBER_OF_HEADER, STANDARD
@@ -24,7 +23,6 @@ from post3tw.service.keys import read_version_id, written_version_id
 from post3tw.service.object_checksums import checksum_members
 from post3tw.service.part_numbers import checked_part_number
 from post3tw.service.reading import Piece, open_pieces, stream_pieces
-from post3tw.service.retention import shown_lock
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.parts import parts_between
 from post3tw.wire.dates import from_millis, http_date_of
@@ -121,8 +119,6 @@ def fields_of(selection: Selection, bucket: Bucket, caller: Caller, input: ReadI
     version_id = read_version_id(bucket, version)
     if version_id is not None:
         fields["version_id"] = version_id
-    if description.retention is not NO_LOCK:
-        fields.update(shown_lock(description.retention))
     if selection.partial:
         _describe_part(fields, selection)
     if input.checksum_mode == "ENABLED":

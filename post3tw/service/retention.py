@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from post3tw.api.enums import OBJECT_LOCK_LEGAL_HOLD_STATUS
 from post3tw.model.errors import InvalidArgument
+from post3tw.model.identity import Caller
 from post3tw.model.object_lock import MODES, NO_LOCK, Retention
+from post3tw.service.admitted import may_also
 from post3tw.wire.dates import from_millis, to_millis
 
 LOCK_MEMBERS = ("object_lock_mode", "object_lock_retain_until_date", "object_lock_legal_hold_status")
@@ -23,6 +25,13 @@ class Locks(Protocol):
     object_lock_mode: str | None
     object_lock_retain_until_date: datetime | None
     object_lock_legal_hold_status: str | None
+
+
+class Reads(Protocol):
+    """Inputs that read an object: GetObject, HeadObject."""
+
+    key: str | None
+    version_id: str | None
 
 
 def retention_of(input: Locks, now: int) -> Retention:
@@ -72,14 +81,19 @@ def _bad(message: str, name: str, value: str) -> InvalidArgument:
     return InvalidArgument(message, argument_name=name, argument_value=value)
 
 
-def shown_lock(retention: Retention) -> dict[str, Any]:
-    """How GetObject and HeadObject show a lock: members of their outputs."""
+async def shown_lock(caller: Caller, input: Reads, retention: Retention) -> dict[str, Any]:
+    """How GetObject and HeadObject show a lock: members of their outputs.
+
+    Retention and legal hold are each shown to those who may read it by its own operation, as on AWS.
+    """
     shown: dict[str, Any] = {}
-    if retention.mode is not None and retention.until is not None:
-        shown["object_lock_mode"] = retention.mode
-        shown["object_lock_retain_until_date"] = from_millis(retention.until)
-    if retention.legal_hold is not None:
-        shown["object_lock_legal_hold_status"] = shown_hold(retention.legal_hold)
+    mode, until, hold = retention.mode, retention.until, retention.legal_hold
+    key, version_id = input.key or "", input.version_id
+    if mode is not None and until is not None and await may_also(caller, "s3:GetObjectRetention", key, version_id):
+        shown["object_lock_mode"] = mode
+        shown["object_lock_retain_until_date"] = from_millis(until)
+    if hold is not None and await may_also(caller, "s3:GetObjectLegalHold", key, version_id):
+        shown["object_lock_legal_hold_status"] = shown_hold(hold)
     return shown
 
 

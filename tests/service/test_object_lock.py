@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,13 +25,14 @@ from post3tw.model.errors import (
     NoSuchObjectLock,
     NotImplementedHere,
 )
-from post3tw.model.identity import Caller
+from post3tw.model.identity import Caller, Identity
 from post3tw.service.local import local_service
 from tests.service.object_case import START, ObjectCase
 from tests.service.stores import OWNER, BytesBody
 
 NOW = datetime.fromtimestamp(START, UTC)
 DAY = timedelta(days=1)
+STRANGER = Identity("stranger", "Stranger", "STRANGER")
 CRC = {"checksum_crc32": "rfPzYw=="}
 """Of `data`: a locked object needs a checksum."""
 
@@ -45,10 +47,11 @@ class LockCase(ObjectCase):
         await self.call("CreateBucket", object_lock_enabled_for_bucket=True)
 
     async def call(self, operation: str, *body: Any, **members: Any) -> Any:
-        """Admit the owner and run an operation; on `locked` and `key` unless others are named."""
+        """Admit the owner, or another, and run an operation; on `locked` and `key` unless others are named."""
+        identity: Identity = members.pop("identity", OWNER)
         defaults = {"bucket": "locked", "key": "key"}
         known = {name: value for name, value in defaults.items() if name in OPERATIONS[operation].members}
-        input, caller = OPERATIONS[operation].input(**{**known, **members}), Caller(OWNER)
+        input, caller = OPERATIONS[operation].input(**{**known, **members}), Caller(identity)
         await self.service.admit(caller, operation, input)
         return await self.service.operations()[operation](caller, input, *body)
 
@@ -259,6 +262,67 @@ class ObjectTests(LockCase):
         ):
             error = await self.refused(InvalidRequest, operation, bucket="bucket", **members)
             self.assertEqual(error.message, "Bucket is missing Object Lock Configuration")
+
+
+class PolicyTests(LockCase):
+    """Locks and who may do what with them."""
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """A version under governance and a legal hold that was taken back."""
+        await super().setUp()
+        self.version = (await self.write()).version_id
+        await self.put_retention("GOVERNANCE", NOW + DAY)
+        await self.call("PutObjectLegalHold", legal_hold=types.ObjectLockLegalHold(status="OFF"))
+
+    async def policy(self, *statements: tuple[str, list[str]]) -> None:
+        """PutBucketPolicy: pairs of effect and actions, for everybody and everything in the bucket."""
+        shape = {"Principal": "*", "Resource": "arn:aws:s3:::locked/*"}
+        document = [{"Effect": effect, "Action": actions, **shape} for effect, actions in statements]
+        await self.call("PutBucketPolicy", policy=json.dumps({"Version": "2012-10-17", "Statement": document}))
+
+    async def test_AUZ_6_a_bypass_that_is_denied(self) -> None:
+        """It is none, not even the owner's: deletes, batch deletes and changes are refused as without it."""
+        await self.policy(("Deny", ["s3:BypassGovernanceRetention"]))
+        bypass = {"bypass_governance_retention": True}
+        await self.refused(AccessDenied, "DeleteObject", version_id=self.version, **bypass)
+        entries = [types.ObjectIdentifier(key="key", version_id=self.version)]
+        answer = await self.call("DeleteObjects", delete=types.Delete(objects=entries), **bypass)
+        self.assertEqual([error.code for error in answer.errors], ["AccessDenied"])
+        with self.assertRaises(AccessDenied):
+            await self.put_retention(None, None, **bypass)
+        self.assertEqual((await self.lock())[0], "GOVERNANCE")
+
+    async def test_a_bypass_that_is_not_allowed(self) -> None:
+        """Who may delete versions may not therefore bypass; who may do both, may."""
+        delete: dict[str, Any] = {"version_id": self.version, "bypass_governance_retention": True}
+        await self.policy(("Allow", ["s3:DeleteObjectVersion"]))
+        await self.refused(AccessDenied, "DeleteObject", identity=STRANGER, **delete)
+        await self.policy(("Allow", ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]))
+        await self.call("DeleteObject", identity=STRANGER, **delete)
+
+    async def test_AUZ_10_lock_headers_need_more(self) -> None:
+        """Who may put objects may not therefore lock them."""
+        retention: dict[str, Any] = {"object_lock_mode": "COMPLIANCE", "object_lock_retain_until_date": NOW + DAY}
+        hold: dict[str, Any] = {"object_lock_legal_hold_status": "ON"}
+        await self.policy(("Allow", ["s3:PutObject"]))
+        for members in (retention, hold):
+            await self.refused(AccessDenied, "PutObject", BytesBody(b"data"), identity=STRANGER, **CRC, **members)
+        await self.policy(("Allow", ["s3:PutObject", "s3:PutObjectRetention", "s3:PutObjectLegalHold"]))
+        await self.write(identity=STRANGER, **retention, **hold)
+
+    async def test_who_sees_a_lock(self) -> None:
+        """GET and HEAD show retention and legal hold to those who may read them by their own operations."""
+        seen: list[tuple[list[str], tuple[Any, Any, Any]]] = [
+            ([], (None, None, None)),
+            (["s3:GetObjectRetention"], ("GOVERNANCE", NOW + DAY, None)),
+            (["s3:GetObjectLegalHold"], (None, None, "OFF")),
+            (["s3:GetObjectRetention", "s3:GetObjectLegalHold"], ("GOVERNANCE", NOW + DAY, "OFF")),
+        ]
+        for actions, lock in seen:
+            await self.policy(("Allow", ["s3:GetObject", *actions]))
+            self.assertEqual(await self.lock(identity=STRANGER), lock, actions)
+        await self.policy(("Deny", ["s3:GetObjectRetention"]))
+        self.assertEqual(await self.lock(), (None, None, "OFF"))
 
 
 class HeaderTests(LockCase):
