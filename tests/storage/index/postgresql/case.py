@@ -11,10 +11,13 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
+from post3tw.model.conditions import WriteConditions
 from post3tw.storage.index.postgresql.index import PostgresIndex
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.migrations import schema_scripts
 from post3tw.testing.postgresql import database_of, new_database, shared_cluster
+
+ANY = WriteConditions()
 
 
 @cache
