@@ -16,8 +16,9 @@ then the row. A block cannot be without its row, and the row not be deleted whil
 work on a blob that the sweeper has condemned fails, and leaves nothing. What a node that died left half written needs
 no search at the start: the index knows of every blob from before its first byte, and its sweeper deletes it.
 
-Reads that follow each other are looked ahead, so that the database works while the bytes before are being sent: after
-the second one range more, after the fourth two, and `_AHEAD` ranges in all for all readers, which bounds the memory.
+Reads that follow each other closely are looked ahead, so that the database works while the bytes before are being sent:
+after the second one range more, after the fourth two. A client that is slower than the database gains nothing by it, so
+a pause ends the sequence; and there are `_AHEAD` such ranges in all for all readers, which bounds the memory.
 
 When a caller is cancelled the statement goes on to its end, and only then begins what the same writer is asked next.
 """
@@ -47,6 +48,9 @@ BLOCK_SIZE = 1024 * 1024
 
 _AHEAD = 32
 """Ranges that are read before they are asked for, in the whole store; about a MiB each."""
+
+_PAUSE = 0.1
+"""Seconds between two reads that show a slow client: less than 10 MiB a second."""
 
 _DELETED_AT_ONCE = 128
 """Blocks that one statement deletes: short enough for any statement_timeout."""
@@ -288,7 +292,9 @@ class PostgresReader:
     _next: int = field(default=0, init=False)
     """Where the next read begins if it follows the last."""
     _row: int = field(default=0, init=False)
-    """How many reads have followed each other."""
+    """How many reads have followed each other closely."""
+    _returned: float = field(default=0.0, init=False)
+    """When the last read returned."""
     _ahead: dict[tuple[int, int], Deferred[bytes]] = field(factory=dict, init=False, repr=False)
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -299,7 +305,9 @@ class PostgresReader:
             raise CorruptedData(blob=self._blob_id.hex())
         if not length:
             return b""
-        self._row = self._row + 1 if offset == self._next else 0
+        clock = self._store.pool.reactor
+        follows = offset == self._next and clock.seconds() - self._returned < _PAUSE
+        self._row = self._row + 1 if follows else 1
         self._next = offset + length
         known = self._ahead.pop((offset, length), None)
         if known is None:
@@ -308,7 +316,9 @@ class PostgresReader:
         else:
             self._store.ahead -= 1
         self._look_ahead(length)
-        return await known
+        data = await known
+        self._returned = clock.seconds()
+        return data
 
     def close(self) -> None:
         """Let go."""

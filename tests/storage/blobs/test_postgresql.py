@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from post3tw.model.errors import BlobGone, CorruptedData, ServiceUnavailable, StorageFailed
+from post3tw.storage.blobs import postgresql
 from post3tw.storage.blobs.postgresql import PostgresBlobs
 from post3tw.storage.postgresql.connection import Connection
 from post3tw.storage.postgresql.dsn import Dsn
@@ -44,7 +45,8 @@ class PostgresBlobsCase(TestCase):
     pool_size = 3
 
     def setUp(self) -> None:
-        """An empty database with the schema."""
+        """An empty database with the schema, and a machine that is never too busy to read ahead."""
+        self.patch(postgresql, "_PAUSE", 60.0)
         self.dsn = new_database(self, template())
 
     def make_store(self, *, durable: bool = True) -> PostgresBlobs:
@@ -314,6 +316,23 @@ class InTheDatabaseTests(PostgresBlobsCase, BlobStoreFixture):
         for offset in (5000, 3000, 9000, 9500, 0, 19_000):
             await reader.read(offset, 400)
             self.assertEqual(store.ahead, 0)
+        reader.close()
+
+    async def test_no_read_ahead_for_slow_clients(self) -> None:
+        """Who comes back late for more gets what was read ahead, and then no more is."""
+        store = await self.store()
+        data = noise(20_000)
+        await self.put(store, ONE, data)
+        reader = await store.open(ONE)
+        for offset in range(0, 6000, 1000):
+            await reader.read(offset, 1000)
+        self.patch(postgresql, "_PAUSE", -1.0)
+        ahead, read = [store.ahead], b""
+        for offset in range(6000, 10_000, 1000):
+            read += await reader.read(offset, 1000)
+            ahead.append(store.ahead)
+        self.assertEqual(ahead, [2, 1, 0, 0, 0])
+        self.assertTrue(read == data[6000:10_000])
         reader.close()
 
     async def test_change_of_mind(self) -> None:
