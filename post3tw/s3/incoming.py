@@ -17,6 +17,9 @@ class BodyFeed(Protocol):
     def regulate(self) -> None:
         """Look again at whether bytes are wanted, and at those that wait."""
 
+    def offer(self) -> None:
+        """Pass on what waits, now that somebody takes it."""
+
 
 @implementer(IPushProducer)
 class IncomingBody:
@@ -59,7 +62,7 @@ class IncomingBody:
         elif self.complete:
             self.end()
         else:
-            self._feed.regulate()
+            self._feed.offer()
         return done
 
     def decode(self, data: bytes) -> bytes | None:

@@ -15,13 +15,14 @@ read stops, a write is given up unless it has begun to commit.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from post3tw.api.operation import Operation
 from post3tw.api.routes import route
@@ -87,7 +88,7 @@ class Pipeline:
             awaited = serving.send(None)
         except StopIteration:
             return  # as most small reads do: they wait for nothing, and need no Deferred
-        exchange.on_gone(Deferred.fromCoroutine(_resumed(serving, awaited)).cancel)
+        exchange.on_gone(_Waiting(serving, awaited).cancel)
 
     def refuse(self, exchange: IExchange, error: Exception) -> None:
         """Answer what is not a request, or not one that we want to serve."""
@@ -245,17 +246,32 @@ class Pipeline:
                 self.log.failure("An observer of requests failed.")
 
 
-def _resumed(
-    coroutine: Coroutine[Deferred[Any], Any, None], awaited: Deferred[Any]
-) -> Generator[Deferred[Any], Any, None]:
-    """The rest of a coroutine that was begun by hand and waits for `awaited`."""
-    try:
-        while True:
-            try:
-                yield awaited
-            except BaseException as error:
-                awaited = coroutine.throw(error)
+class _Waiting:
+    """A coroutine that was begun by hand, and the Deferred that it waits for.
+
+    Deferred.fromCoroutine does the same, and keeps a context and a result that nobody asks for here.
+    """
+
+    __slots__ = ("_awaited", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Deferred[Any], Any, None], awaited: Deferred[Any]) -> None:
+        self._coroutine = coroutine
+        self._wait_for(awaited)
+
+    def cancel(self) -> None:
+        """Cancel what it waits for, which it learns."""
+        self._awaited.cancel()
+
+    def _wait_for(self, awaited: Deferred[Any]) -> None:
+        self._awaited = awaited
+        awaited.addBoth(self._go_on)
+
+    def _go_on(self, result: object) -> None:
+        try:
+            if isinstance(result, Failure):
+                awaited = result.throwExceptionIntoGenerator(self._coroutine)
             else:
-                awaited = coroutine.send(None)
-    except StopIteration:
-        return
+                awaited = self._coroutine.send(None)  # it looks into the Deferred, where the result still is
+        except StopIteration:
+            return
+        self._wait_for(awaited)
