@@ -25,7 +25,7 @@ from post3tw.service.request_context import RequestContext
 from post3tw.storage.index.transactions.buckets import find_bucket
 from tests.service.access_case import ADA, ADMIN, BOB, EVE, NOBODY, AccessCase, tagging
 
-PUBLIC_READ = {"acl": "public-read"}
+PUBLIC_READ: dict[str, Any] = {"acl": "public-read"}
 
 
 class EveryOperationTests(AccessCase):
@@ -125,7 +125,11 @@ class WhatIsMissingTests(AccessCase):
     async def test_strangers_learn_nothing(self) -> None:
         """A private object and one that is not there are the same to a stranger, whatever the conditions."""
         await self.call(ADA, "PutObject")
-        conditions = ({}, {"if_none_match": "*"}, {"if_unmodified_since": datetime(2000, 1, 1, tzinfo=UTC)})
+        conditions: tuple[dict[str, Any], ...] = (
+            {},
+            {"if_none_match": "*"},
+            {"if_unmodified_since": datetime(2000, 1, 1, tzinfo=UTC)},
+        )
         for identity in (NOBODY, BOB):
             for operation in ("GetObject", "HeadObject", "GetObjectTagging", "GetObjectAcl"):
                 for members in conditions if operation in ("GetObject", "HeadObject") else ({},):
@@ -258,7 +262,12 @@ class HeadersTests(AccessCase):
     async def test_lists_that_grant_nothing_to_others(self) -> None:
         """A list that is about nobody but the bucket's owner needs no more than putting, unless it is denied."""
         await self.allow({"Action": "s3:PutObject"})
-        for members in ({"acl": "private"}, {"acl": "bucket-owner-full-control"}, {"grant_full_control": 'id="ada"'}):
+        harmless: list[dict[str, Any]] = [
+            {"acl": "private"},
+            {"acl": "bucket-owner-full-control"},
+            {"grant_full_control": 'id="ada"'},
+        ]
+        for members in harmless:
             await self.call(BOB, "PutObject", **members)
         await self.allow({"Action": "s3:PutObject"}, {"Effect": "Deny", "Action": "s3:PutObjectAcl"})
         await self.refused(AccessDenied, BOB, "PutObject", acl="bucket-owner-full-control")
@@ -266,7 +275,7 @@ class HeadersTests(AccessCase):
     async def test_rename(self) -> None:
         """Renaming needs the right to read and delete the source, and to write the target."""
         await self.call(ADA, "PutObject", key="from")
-        members = {"key": "to", "rename_source": "from"}
+        members: dict[str, Any] = {"key": "to", "rename_source": "from"}
         for actions in (["s3:PutObject"], ["s3:PutObject", "s3:GetObject"], ["s3:GetObject", "s3:DeleteObject"]):
             await self.allow({"Action": actions})
             await self.refused(AccessDenied, BOB, "RenameObject", **members)
