@@ -1,0 +1,126 @@
+"""Writes that are decided again when the bucket changed meanwhile."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import ensureDeferred, gatherResults
+
+from post3tw.api import types
+from post3tw.model.errors import AccessDenied, BucketChanged, NoSuchBucket
+from post3tw.model.identity import Caller
+from post3tw.service.bucket_rules import POLICY_KIND
+from post3tw.storage.index.transactions.buckets import delete_bucket, find_bucket, require_bucket
+from post3tw.storage.index.transactions.documents import delete_document, put_document
+from post3tw.storage.interfaces import ITransaction
+from tests.service.access_case import ADA, BOB, AccessCase
+from tests.service.stores import BytesBody
+
+
+class ChangeTests(AccessCase):
+    """Store.change, between an admission and its transaction."""
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """Bob may put, delete and tag."""
+        await super().setUp()
+        await self.allow({"Action": ["s3:PutObject", "s3:DeleteObject", "s3:PutObjectTagging"]})
+        found = await self.store.index.read(lambda tx: find_bucket(tx, "", "bucket"))
+        assert found is not None
+        self.bucket_id = found.id
+
+    async def admitted(self, operation: str, input: Any) -> Caller:
+        """A caller who was just admitted."""
+        caller = Caller(BOB)
+        await self.service.admit(caller, operation, input)
+        return caller
+
+    async def forbid(self) -> None:
+        """The policy goes, as if another node had deleted it."""
+        await self.store.index.run(lambda tx: delete_document(tx, self.bucket_id, POLICY_KIND))
+
+    async def stored(self) -> int:
+        """How many versions there are."""
+        rows = await self.store.index.read(lambda tx: tx.all("SELECT id FROM versions"))
+        return len(rows)
+
+    async def test_what_is_not_allowed_any_more(self) -> None:
+        """A write that was allowed when it was admitted, and is not when it would be done, is not done."""
+        method = self.service.operations()["PutObject"]
+        input = types.PutObjectInput(bucket="bucket", key="key")
+        caller = await self.admitted("PutObject", input)
+        await self.forbid()
+        await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), AccessDenied)
+        self.assertEqual(await self.stored(), 0)
+
+    async def test_what_is_still_allowed(self) -> None:
+        """A write that is still allowed is done, as the bucket is now."""
+        method = self.service.operations()["PutObject"]
+        input = types.PutObjectInput(bucket="bucket", key="key")
+        caller = await self.admitted("PutObject", input)
+        status = types.VersioningConfiguration(status="Enabled")
+        await self.call(ADA, "PutBucketVersioning", versioning_configuration=status)
+        output = await method(caller, input, BytesBody(b"data"))
+        self.assertIsNotNone(output.version_id)
+
+    async def test_each_key_again(self) -> None:
+        """Of many keys each is decided again."""
+        await self.call(ADA, "PutObject", key="a")
+        await self.call(ADA, "PutObject", key="b")
+        method = self.service.operations()["DeleteObjects"]
+        keys = [types.ObjectIdentifier(key=key) for key in ("a", "b")]
+        input = types.DeleteObjectsInput(bucket="bucket", delete=types.Delete(objects=keys))
+        caller = await self.admitted("DeleteObjects", input)
+        only_b = {"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::bucket/b"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [only_b]}).encode()
+        await self.store.index.run(lambda tx: put_document(tx, self.bucket_id, POLICY_KIND, policy))
+        output = await method(caller, input)
+        self.assertEqual([entry.key for entry in output.deleted], ["b"])
+        self.assertEqual([error.code for error in output.errors], ["AccessDenied"])
+
+    async def test_by_document(self) -> None:
+        """What is decided by its document is decided by it again."""
+        await self.call(ADA, "PutObject")
+        method = self.service.operations()["PutObjectTagging"]
+        input = types.PutObjectTaggingInput(bucket="bucket", key="key")
+        caller = await self.admitted("PutObjectTagging", input)
+        input.tagging = types.Tagging(tag_set=[])
+        store_change, forbid = type(self.store).change, self.forbid
+
+        async def change(store: Any, *arguments: Any, **options: Any) -> Any:
+            await forbid()
+            return await store_change(store, *arguments, **options)
+
+        self.patch(type(self.store), "change", change)
+        await self.assertFailure(ensureDeferred(method(caller, input)), AccessDenied)
+
+    async def test_another_bucket_of_the_name(self) -> None:
+        """A bucket that was deleted, and made again by another, is not the one that was admitted."""
+        method = self.service.operations()["PutObject"]
+        input = types.PutObjectInput(bucket="bucket", key="key")
+        caller = await self.admitted("PutObject", input)
+        await self.store.index.run(lambda tx: delete_bucket(tx, self.bucket_id, 0))
+        await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), NoSuchBucket)
+
+    async def test_many_changes_at_once(self) -> None:
+        """Many changes of one bucket's configuration at once all pass, one after the other."""
+        await gatherResults(
+            [ensureDeferred(self.call(ADA, "PutBucketAcl", acl="public-read")) for _ in range(50)], consumeErrors=True
+        )
+
+    async def test_a_bucket_that_keeps_changing(self) -> None:
+        """A bucket that changes whenever it is looked at is given up in the end."""
+        caller = await self.admitted("PutObject", types.PutObjectInput(bucket="bucket", key="key"))
+        assert caller.admission is not None and caller.admission.bucket is not None
+        stale = evolve(caller.admission, bucket=evolve(caller.admission.bucket, generation=-1))
+
+        async def renew() -> None:
+            caller.admission = stale
+
+        caller.admission = stale = evolve(stale, renew=renew)
+
+        async def transaction(tx: ITransaction) -> None:
+            await require_bucket(tx, self.bucket_id)
+
+        await self.assertFailure(ensureDeferred(self.store.change(caller, transaction)), BucketChanged)
