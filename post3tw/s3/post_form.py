@@ -104,7 +104,7 @@ class PostForm:
             PutObject raises.
         """
         head = exchange.head
-        if "authorization" in head.headers:
+        if head.headers.get("authorization"):
             raise InvalidArgument(
                 "Only one auth mechanism allowed; a form is signed by its fields.", argument_name="Authorization"
             )
