@@ -8,8 +8,10 @@ client neither a transaction nor a connection is held.
 The row has no size while the blob is being written, and only a row with a size is a blob. Blocks are committed without
 waiting for the disk (`synchronous_commit` off, for that statement only, because behind a pooler a session is not ours
 to change); the statement that gives the row its size waits. The log is written in order, so when that one is durable,
-or has reached the standbys that the server waits for, the blocks before it have as well. Relaxed durability does not
-wait there either.
+or has reached the standbys that the server waits for, the blocks before it have as well. But a server that crashes
+while a blob is being written, or a standby that takes over, may have lost blocks which we were told are committed, and
+we go on writing through new connections; so the last statement counts them, and a blob with a hole never becomes one.
+Relaxed durability does not wait there either.
 
 Deleting dooms the row, so that nobody reads the blob or finishes it any more, then deletes the blocks, some at a time,
 then the row. A block cannot be without its row, and the row not be deleted while it has one: a writer that is still at
@@ -25,7 +27,7 @@ When a caller is cancelled the statement goes on to its end, and only then begin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -34,8 +36,8 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from post3tw.model.errors import BlobGone, CorruptedData, DomainError, StorageFailed
-from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter, IMeasured
+from post3tw.model.errors import CorruptedData, DomainError, ServiceUnavailable, StorageFailed
+from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter
 from post3tw.storage.postgresql.connection import Connection
 from post3tw.storage.postgresql.failures import DatabaseFailed
 from post3tw.storage.postgresql.pool import Pool, shielded
@@ -60,7 +62,10 @@ _BEGIN = (
     b"INSERT INTO stored_blobs (id, block_size) SELECT $1::bytea, $2::integer" + _NO_WAIT + b" ON CONFLICT DO NOTHING"
 )
 _APPEND = b"INSERT INTO blocks (blob, number, data) SELECT $1::bytea, $2::integer, $3::bytea" + _NO_WAIT
-_FINISH = b"UPDATE stored_blobs SET size = $2::bigint%b WHERE id = $1::bytea AND size IS NULL AND NOT doomed"
+_FINISH = (
+    b"UPDATE stored_blobs SET size = $2::bigint%b WHERE id = $1::bytea AND size IS NULL AND NOT doomed"
+    b" AND (SELECT count(*) FROM blocks WHERE blob = $1::bytea) = $3::bigint"
+)
 _FIND = b"SELECT size, block_size FROM stored_blobs WHERE id = $1::bytea AND size IS NOT NULL AND NOT doomed"
 _WHOLE = b"SELECT data FROM blocks WHERE blob = $1::bytea AND number = $2::integer"
 _PIECE = (
@@ -81,7 +86,7 @@ _REMOVE = "DELETE FROM stored_blobs WHERE id = ANY(%s)"
 _log = Logger()
 
 
-@implementer(IBlobStore, IBlobInventory, IMeasured)
+@implementer(IBlobStore, IBlobInventory)
 @define(eq=False)
 class PostgresBlobs:
     """Blobs in a database.
@@ -139,10 +144,6 @@ class PostgresBlobs:
             return [blob_id for (blob_id,) in await cursor.fetchall()]
 
         return await self.pool.run(find)
-
-    def readings(self) -> Mapping[str, Callable[[], float]]:
-        """See IMeasured."""
-        return {}
 
     async def _removed(self, blob_ids: list[bytes]) -> bool:
         """Delete all blocks of these, then the rows; False when a writer put a block in between."""
@@ -239,8 +240,8 @@ class PostgresWriter:
             await self._put(bytes(self._rest))
         self._rest.clear()
         sql = _FINISH % (b"" if self._store.durable else _NO_WAIT)
-        if not await self._ask(sql, [self._blob_id, int8(size)]):
-            raise BlobGone
+        if not await self._ask(sql, [self._blob_id, int8(size), int8(self._blocks)]):
+            raise _lost()
 
     async def _discard(self) -> None:
         self._usable = False
@@ -260,7 +261,7 @@ class PostgresWriter:
             await self._ask(_APPEND, [self._blob_id, int4(self._blocks), block])
         except DatabaseFailed as error:
             if isinstance(error.__cause__, errors.ForeignKeyViolation):
-                raise BlobGone from error
+                raise _lost() from error
             raise
         self._blocks += 1
 
@@ -277,6 +278,12 @@ class PostgresWriter:
 
     def _failed(self, reason: str) -> StorageFailed:
         return StorageFailed(path=f"blob {self._blob_id.hex()}", reason=reason)
+
+
+def _lost() -> ServiceUnavailable:
+    """For a blob that its writer cannot complete: the sweeper deleted it, or the database lost a part of it. A client
+    that sends it again succeeds."""
+    return ServiceUnavailable("The write was interrupted. Please start it again.")
 
 
 @implementer(IBlobReader)

@@ -1,0 +1,73 @@
+"""A store of blobs in PostgreSQL, for its tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from post3tw.storage.blobs import postgresql
+from post3tw.storage.blobs.postgresql import PostgresBlobs
+from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.pool import Pool
+from post3tw.testing.blob_fixture import MIB, BlobStoreFixture
+from post3tw.testing.postgresql import database_of, new_database, shared_cluster
+
+
+def make_tables(dsn: str) -> None:
+    """Make the tables in an empty database."""
+    schema = files("post3tw.storage.index").joinpath("schema")
+    for script in sorted(entry.name for entry in schema.iterdir() if entry.name.startswith("postgres_")):
+        with psycopg.connect(dsn) as connection:
+            connection.execute(schema.joinpath(script).read_bytes())
+
+
+@cache
+def template() -> str:
+    """The name of a database with the schema and nothing else."""
+    dsn = shared_cluster().create_database()
+    make_tables(dsn)
+    return database_of(dsn)
+
+
+class PostgresBlobsCase(TestCase):
+    """A database with tables, and stores in it."""
+
+    block_size = MIB
+    pool_size = 3
+
+    def setUp(self) -> None:
+        """An empty database with the schema, and a machine that is never too busy to read ahead."""
+        self.patch(postgresql, "_PAUSE", 60.0)
+        self.dsn = new_database(self, template())
+
+    def make_store(self, *, durable: bool = True) -> PostgresBlobs:
+        """Blobs in the database."""
+        from twisted.internet import reactor
+
+        return PostgresBlobs(Pool(reactor, Dsn.parse(self.dsn), self.pool_size), self.block_size, durable)
+
+
+class SmallBlocksCase(PostgresBlobsCase, BlobStoreFixture):
+    """Stores with blocks of 1000 bytes, and a look behind them."""
+
+    block_size = 1000
+
+    async def store(self, **arguments: Any) -> PostgresBlobs:
+        """A started store, stopped with the test."""
+        store = self.make_store(**arguments)
+        self.addCleanup(lambda: Deferred.fromCoroutine(store.stop()))
+        await store.start()
+        return store
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Ask the database."""
+        return shared_cluster().query(sql, *parameters, database=database_of(self.dsn))
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Number and size of every block there is."""
+        return self.query("SELECT number, length(data) FROM blocks ORDER BY blob, number")
