@@ -36,15 +36,20 @@ POLICY_KIND = "policy"
 MAX_KEPT = 4096
 """Buckets whose rules are kept."""
 
+MAX_KEPT_SIZE = 1 << 20
+"""Bytes of documents whose parsed forms are kept; those take several times as much."""
+
 
 @frozen
 class BucketRules:
-    """The rules of one bucket at one generation. `plain` says that nothing can keep its owner from anything."""
+    """The rules of one bucket at one generation. `plain` says that nothing can keep its owner from anything; `size` is
+    that of the documents, in bytes."""
 
     generation: int
     access: BucketAccess
     requester_pays: bool
     plain: bool
+    size: int
 
 
 def rules_of(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
@@ -79,15 +84,19 @@ def rules_of(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
         access,
         requester_pays=documents.get(PAYMENT_KIND) == REQUESTER.encode(),
         plain=access.policy is None and not unreadable and (access.uniform or access.acls_disabled),
+        size=sum(map(len, documents.values())),
     )
 
 
 @define(eq=False)
 class RulesOfBuckets:
-    """The rules of the buckets that were asked for last."""
+    """The rules of the buckets that were read last, as many as fit."""
 
     index: IIndex
+    max_kept: int = MAX_KEPT
+    max_size: int = MAX_KEPT_SIZE
     _kept: dict[int, BucketRules] = field(factory=dict, init=False)
+    _size: int = field(default=0, init=False)
 
     def kept(self, bucket: Bucket) -> BucketRules | None:
         """The rules of a bucket as its row says it is, if they are known."""
@@ -98,7 +107,14 @@ class RulesOfBuckets:
         """The rules of a bucket, read anew."""
         documents = await self.index.read(partial(get_documents, bucket_id=bucket.id))
         rules = rules_of(bucket, documents)
-        if len(self._kept) >= MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
+        self._forget(bucket.id)
         self._kept[bucket.id] = rules
+        self._size += rules.size
+        while len(self._kept) > self.max_kept or self._size > self.max_size:
+            self._forget(next(iter(self._kept)))
         return rules
+
+    def _forget(self, bucket_id: int) -> None:
+        forgotten = self._kept.pop(bucket_id, None)
+        if forgotten is not None:
+            self._size -= forgotten.size

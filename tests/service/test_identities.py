@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from post3tw.model.identity import Owner
 from post3tw.service.identities import (
     Identities,
     IdentitiesRefused,
@@ -135,3 +136,15 @@ class FileTests(SynchronousTestCase):
         self.write(BOB)
         self.assertTrue(self.identities.reload())
         self.assertIsNotNone(self.identities.credential("BOBKEY"))
+
+    def test_people(self) -> None:
+        """Users, root among them, are found by id; by address each once, however many keys they have."""
+        again = ADA.replace("ADAKEY", "ADAKEY2")
+        self.write(ADA + 'email = "Ada@example.com"\n' + again + 'email = "ada@example.com"\n' + BOB)
+        self.identities.load()
+        ada = Owner("ada", "Ada")
+        self.assertEqual(self.identities.by_id("ada"), ada)
+        self.assertEqual(self.identities.by_id("root"), Owner("root", "root"))
+        self.assertIsNone(self.identities.by_id("eve"))
+        self.assertEqual(self.identities.by_email("ADA@example.com"), [ada])
+        self.assertEqual(self.identities.by_email(""), [])

@@ -131,7 +131,7 @@ class Statement:
         return f"statement {self.number} ({self.sid})" if self.sid else f"statement {self.number}"
 
 
-MAX_KEPT: Final = 4096
+MAX_KEPT: Final = 1024
 """Pairs of caller and action for which a policy remembers its statements."""
 
 Candidates = tuple[tuple[Statement, ...], tuple[Statement, ...]]
