@@ -239,7 +239,7 @@ class ValueTests(HostileCase):
             [(b"x-amz-tagging", b"a=b&a=c")],
             [(b"x-amz-storage-class", b"COLD")],
             [(b"x-amz-meta-a", b"a" * 2049)],
-            [(b"x-amz-acl", b"public-read")],
+            [(b"x-amz-acl", b"everybody")],
             [(b"x-amz-server-side-encryption", b"AES256")],
             [(b"expires", b"a"), (b"x-amz-checksum-crc32", b"a")],
             [(b"if-match", b'"other"')],
