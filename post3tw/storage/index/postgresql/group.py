@@ -30,7 +30,7 @@ from post3tw.storage.postgresql.failures import ends_connection
 Bucket = tuple[str, str]
 """Tenant and name."""
 
-_BEGIN = request("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+_BEGIN = request("BEGIN ISOLATION LEVEL READ COMMITTED")
 _COMMIT = request("COMMIT")
 _ROLLBACK = request("ROLLBACK")
 

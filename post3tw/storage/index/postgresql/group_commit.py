@@ -12,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from post3tw.model.errors import SlowDown
 from post3tw.storage.index.postgresql.group import Announces, Spoiled, Work, run_group
 from post3tw.storage.index.postgresql.locks import Claim, LockTable, Name
 from post3tw.storage.index.postgresql.lockstep import Member
@@ -33,6 +34,10 @@ themselves."""
 ATTEMPTS = 5
 """How often a transaction is run alone while others get in its way."""
 
+PATIENCE = 20.0
+"""Seconds after which a transaction is not tried, or not tried again: somebody outside holds what it needs, and those
+who wait behind it would wait that long too."""
+
 _LOST_RACES = RETRYABLE | {"23505"}
 """SQLSTATEs after which a transaction may succeed when it is run again: it lost a race, or (unique_violation) somebody
 wrote what it had not found."""
@@ -43,6 +48,7 @@ class _Job:
     """A transaction, who waits for it, and what came of it."""
 
     work: Work
+    since: float
     answer: Deferred[Any] = field(factory=Deferred)
     outcome: Any = None
     error: Exception | None = None
@@ -98,7 +104,7 @@ class GroupCommit:
         Cancelling it keeps it from being run. Once it has begun it is not cancelled any more: the caller learns what
         came of it, because it must not undo what the commit is about to rely on.
         """
-        job = _Job(Work(transaction, Claim.of(locks)))
+        job = _Job(Work(transaction, Claim.of(locks)), self.reactor.seconds())
         self._waiting.append(job)
         self._begin_later()
         while True:
@@ -178,7 +184,9 @@ class GroupCommit:
         """Commit a group, or, when it is spoiled, what is left of it; then answer."""
         again = [jobs]
         while again:
-            group = again.pop()
+            group = self._in_time(again.pop())
+            if not group:
+                continue
             try:
                 members = await self.pool.run(partial(self._together, [job.work for job in group]))
             except Spoiled as spoiled:
@@ -197,6 +205,14 @@ class GroupCommit:
         self._begin()  # first, so that the database has work while answers go out
         for job in jobs:
             job.respond()
+
+    def _in_time(self, group: list[_Job]) -> list[_Job]:
+        """Those of a group that have not waited too long; the others are refused."""
+        latest = self.reactor.seconds() - PATIENCE
+        for job in group:
+            if job.since < latest:
+                job.error = SlowDown()
+        return [job for job in group if job.since >= latest]
 
     async def _together(self, group: Sequence[Work], connection: Connection) -> list[Member]:
         return await run_group(pipeline_on(connection), group, self.announces)

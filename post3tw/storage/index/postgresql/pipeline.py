@@ -64,6 +64,10 @@ class Answer:
         return self.result.command_tuples or 0
 
 
+_FAREWELL = b"?"
+"""Stands for what the server says behind the last answer: that it ends the connection."""
+
+
 class StatementFailed(Exception):
     """A statement of an exchange failed, and none behind it was done.
 
@@ -139,7 +143,9 @@ class Pipeline:
                 break
             if failure is not None:
                 continue
-            prepared = next(results)
+            prepared = next(results, _FAREWELL)
+            if prepared is _FAREWELL:
+                raise _error(result)
             if status not in _ANSWERED:
                 failure = StatementFailed(len(answers), _error(result), answers)
             elif prepared is not None:

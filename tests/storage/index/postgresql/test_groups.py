@@ -64,8 +64,8 @@ class GroupTests(PostgresCase):
 
         def put(n: int) -> Awaitable[Any]:
             made, key = version(n, Placement(1, object_id(n), crcs=b"")), b"key-%d" % n
-            arguments = {"bucket_id": 1, "key": key, "version": made, "data": b"x", "conditions": ANY, "now": NOW}
-            return index.run(partial(put_version, **arguments), (Lock(1), Lock(1, key)))
+            put = partial(put_version, bucket_id=1, key=key, version=made, data=b"x", conditions=ANY, now=NOW)
+            return index.run(put, (Lock(1), Lock(1, key)))
 
         for puts in ([put(0)], [put(n) for n in range(1, 41)]):
             _, exchanges = await self.counted(*puts)
