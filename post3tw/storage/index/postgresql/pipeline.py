@@ -123,9 +123,7 @@ class Pipeline:
     def _exchange(self, batch: Sequence[Request]) -> Generator[Wait, Ready | int, list[Answer]]:
         pgconn = self.connection.pgconn
         kinds = self._send(pgconn, batch)
-        while pgconn.flush():
-            if (yield Wait.RW) & Ready.R:  # the server may wait for us to read before it reads on
-                pgconn.consume_input()
+        yield from _flush(pgconn)
         answers: list[Answer] = []
         failure: StatementFailed | None = None
         results = iter(kinds)
@@ -175,6 +173,12 @@ class Pipeline:
             kinds.append(None)
         pgconn.pipeline_sync()
         return kinds
+
+
+def _flush(pgconn: Any) -> Generator[Wait, Ready | int, None]:
+    while pgconn.flush():
+        if (yield Wait.RW) & Ready.R:  # the server may wait for us to read before it reads on
+            pgconn.consume_input()
 
 
 def _error(result: Any) -> Error:
