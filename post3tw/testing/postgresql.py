@@ -259,7 +259,7 @@ class Cluster:
         if len(str(directory)) > _SOCKET_LIMIT:
             directory.rmdir()
             raise ClusterFailed(f"{directory} is too long for the name of a Unix socket: set TMPDIR")
-        self._directory = _give(directory)
+        self._directory = give(directory)
         guardian = ["sh", "-c", _GUARDIAN, "guardian", str(find_programs() / "pg_ctl"), str(directory)]
         self._guardian = subprocess.Popen(
             guardian,
@@ -306,7 +306,7 @@ class Cluster:
     def _initialise(self) -> None:
         secret = self.directory / "password"
         secret.write_text(self.password + "\n")
-        options = [f"--pgdata={self.data}", f"--username={SUPERUSER}", f"--pwfile={_give(secret)}", "--no-sync"]
+        options = [f"--pgdata={self.data}", f"--username={SUPERUSER}", f"--pwfile={give(secret)}", "--no-sync"]
         options += ["--encoding=UTF8", "--auth-local=trust", "--auth-host=scram-sha-256", *_collation()]
         self.run("initdb", *options)
         secret.unlink()
@@ -327,8 +327,8 @@ class Cluster:
 
     def _make_certificate(self) -> dict[str, str]:
         made = make_certificate(self.directory)
-        self.certificate = _give(made.certificate)
-        return {"ssl": "on", "ssl_cert_file": str(made.certificate), "ssl_key_file": str(_give(made.private_key))}
+        self.certificate = give(made.certificate)
+        return {"ssl": "on", "ssl_cert_file": str(made.certificate), "ssl_key_file": str(give(made.private_key))}
 
 
 # -- one for all tests of a process ------------------------------------------------------------------------------------
@@ -368,8 +368,8 @@ def _as_user() -> dict[str, Any]:
     return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
 
 
-def _give(path: Path) -> Path:
-    """Make the user its owner."""
+def give(path: Path) -> Path:
+    """Make the user that PostgreSQL runs as a file's owner; the same path."""
     user = _user()
     if user is not None:
         os.chown(path, user.pw_uid, user.pw_gid)

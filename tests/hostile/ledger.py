@@ -112,7 +112,10 @@ class Writer:
             self.ledger.settle(key, state)
             self.ledger.count += 1
         else:
-            self.refused.append(f"{reply.status} {reply.code}")
+            self._refuse(reply)
+
+    def _refuse(self, reply: Reply) -> None:
+        self.refused.append(f"{reply.status} {reply.code}")
 
     def _content(self, size: int) -> Content:
         return Content(self.random.getrandbits(48), size)
@@ -142,10 +145,16 @@ class Writer:
     def _multipart(self) -> None:
         key, content = self._key(), self._content(PART + self.random.randrange(1, 100_000))
         created = self._ask("POST", f"{key}?uploads", [])
+        if created.status != 200:
+            self._refuse(created)
+            return
         upload = created.body.decode().partition("<UploadId>")[2].partition("<")[0]
         body, listed = content.body, ""
         for number, part in enumerate((body[:PART], body[PART:]), 1):
             reply = self._ask("PUT", f"{key}?partNumber={number}&uploadId={upload}", [], part)
+            if reply.status != 200:
+                self._refuse(reply)
+                return
             listed += f"<Part><PartNumber>{number}</PartNumber><ETag>{reply.headers.get('etag')}</ETag></Part>"
         document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         self._write(key, content, lambda: self._ask("POST", f"{key}?uploadId={upload}", [], document), 200)
