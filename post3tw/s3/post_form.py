@@ -25,6 +25,7 @@ from post3tw.api.operations import OPERATIONS
 from post3tw.api.runtime import read_root
 from post3tw.model.errors import (
     EntityTooLarge,
+    FormTooLarge,
     InvalidArgument,
     InvalidRequest,
     NotImplementedHere,
@@ -179,8 +180,15 @@ def _facts(of_request: Callable[[], Mapping[str, str]], signature: FormSignature
 
 
 def expanded(fields: Mapping[str, str], file_name: str) -> dict[str, str]:
-    """A form's fields with `${filename}` replaced by the last piece of the file's path, whatever separates it."""
+    """A form's fields with `${filename}` replaced by the last piece of the file's path, whatever separates it.
+
+    Raises:
+        FormTooLarge: they are more than a form may have.
+    """
     name = re.split(r"[/\\]", file_name)[-1]
+    grown = sum(value.count(_FILE_NAME) for value in fields.values()) * (len(name) - len(_FILE_NAME))
+    if sum(map(len, fields.values())) + grown > MAX_FORM:
+        raise FormTooLarge()
     return {
         field: value.replace(_FILE_NAME, name) if field not in _NOT_EXPANDED else value
         for field, value in fields.items()

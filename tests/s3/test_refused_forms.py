@@ -151,6 +151,12 @@ class RefusedTests(FormCase):
         ):
             self.assert_refused(await self.post(body), 400, code)
 
+    async def test_variables(self) -> None:
+        """A long file name, many times, does not make a form larger than forms are."""
+        self.service.public = True
+        body = form({"key": "${filename}" * 100}, b"", "x" * 1000)
+        self.assert_refused(await self.post(body), 400, "MaxPostPreDataLengthExceededError")
+
     async def test_content_types(self) -> None:
         """Another POST on a bucket is told what was expected."""
         for content_type in (None, b"application/x-www-form-urlencoded", b"text/plain"):
