@@ -53,7 +53,10 @@ def operations() -> str:
         place = f"`{module.replace('.', '/')}.py`" if declaration is not None else "501 NotImplemented"
         action = declaration.action if declaration is not None else ""
         rows.append((name, f"{operation.method} {LEVELS[operation.level]}", place, action))
-    text = f"{len(implemented)} of {len(OPERATIONS)} operations are implemented.\n\n"
+    text = (
+        f"{len(implemented)} of {len(OPERATIONS)} operations are implemented. A form (`POST` on a bucket with "
+        "`multipart/form-data`) is a PutObject: `post3tw/s3/post_form.py`.\n\n"
+    )
     return text + table(("operation", "request", "where", "action"), rows)
 
 
