@@ -1,4 +1,4 @@
-"""Who is asking: signature version 4 in the Authorization header or in the query, version 2 in the query, or nobody.
+"""Who is asking: signature version 4 or 2 in the Authorization header or in the query, or nobody.
 
 The answer says two things: whose request it is, and how its body is vouched for (the payload mode of x-amz-content-
 sha256). The second is part of the first: a body is only trusted as far as the signature reaches.
@@ -81,7 +81,8 @@ _UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _NOT_OURS = re.compile("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD(-TRAILER)?")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _CONTENT_SHA256 = "x-amz-content-sha256"
-_CLAIMED_KEY = re.compile(r"AWS4-HMAC-SHA256 .*?Credential=([^/, ]+)/")
+_CLAIMED_KEY = re.compile(r"(?:AWS4-HMAC-SHA256 .*?Credential=|AWS )([^/:, ]+)[/:]")
+_AUTHORIZATION_OF_VERSION_2 = "AWS "
 _VERSION_4 = frozenset({"X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-Credential"})
 _VERSION_2 = frozenset({"AWSAccessKeyId", "Signature"})
 _SESSION = frozenset({"X-Amz-Security-Token", "x-amz-security-token"})
@@ -126,6 +127,8 @@ class Authenticator:
                 return self._presigned(head, address)
             if version_2:
                 return self._presigned_by_version_2(head, address)
+        if header and header.startswith(_AUTHORIZATION_OF_VERSION_2):
+            return self._signed_by_version_2(head, address, header)
         if header:  # an empty one names nobody
             return self._signed(head, address, header)
         return None, _payload(head.headers.get(_CONTENT_SHA256, "UNSIGNED-PAYLOAD"), None)
@@ -170,14 +173,28 @@ class Authenticator:
             authorization, head, address, presigned.timestamp, content or "UNSIGNED-PAYLOAD", presigned=True
         )
 
+    def _signed_by_version_2(self, head: RequestHead, address: Address, header: str) -> tuple[Identity, Payload]:
+        line, time = sigv2.request_time(head.headers.get("x-amz-date"), head.headers.get("date"))
+        authorization = sigv2.parse_authorization(header, line)
+        sigv4.check_skew(time, self.now())
+        return self._verify_version_2(authorization, head, address, sigv2.signed_headers(head.fields, ()))
+
     def _presigned_by_version_2(self, head: RequestHead, address: Address) -> tuple[Identity, Payload]:
         presigned = sigv2.parse_presigned(address.parameters)
         sigv2.check_expiry(presigned, self.now())
         headers = sigv2.signed_headers(head.fields, address.parameters)
+        return self._verify_version_2(presigned, head, address, headers)
 
+    def _verify_version_2(
+        self,
+        signed: sigv2.Presigned | sigv2.Authorization,
+        head: RequestHead,
+        address: Address,
+        headers: Mapping[bytes, bytes],
+    ) -> tuple[Identity, Payload]:
         def verify(secret: str) -> None:
             sigv2.verify(
-                presigned,
+                signed,
                 secret,
                 method=head.method.encode("latin-1"),
                 path=f"/{address.bucket}".encode() + address.path if address.hosted else address.path,
@@ -185,7 +202,7 @@ class Authenticator:
                 headers=headers,
             )
 
-        credential = self._credential(presigned.access_key, verify)
+        credential = self._credential(signed.access_key, verify)
         content = headers.get(_CONTENT_SHA256.encode(), b"UNSIGNED-PAYLOAD").decode("latin-1")
         return credential.identity, _payload(content, None)
 

@@ -1,16 +1,18 @@
-"""AWS Signature Version 2 in the query of a URL: reading it, checking it, and making the same.
+"""AWS Signature Version 2, in the query of a URL or in the Authorization header: reading it, checking it, making it.
 
 Theory of operation
 ===================
 
 The signature is HMAC-SHA1, with the secret as its key, of a *string to sign*: method, Content-MD5, Content-Type, the
-time it expires, every x-amz-* header, and the path with those parameters of the query that S3 calls sub-resources.
+time, every x-amz-* header, and the path with those parameters of the query that S3 calls sub-resources. The time is
+when a URL expires, or the Date of a request; nothing when it has x-amz-date, which is signed with its kind.
 
 It covers less than version 4: no other parameter, no other header, not the host. Therefore all sub-resources that make
 another operation of a path are in `SIGNED_PARAMETERS`, those that Amazon's list leaves out as well: such a one that was
 added to a URL breaks its signature.
 
-A signer may write a header that it signs into the query instead, as botocore does. The header counts when both come.
+The signer of a URL may write a header that it signs into the query instead, as botocore does. The header counts when
+both come.
 
 Source: "Signing and authenticating REST requests (AWS signature version 2)", Amazon S3 User Guide, with its "Query
 string request authentication alternative".
@@ -25,9 +27,9 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
-from post3tw.model.errors import AccessDenied, ExpiredToken, InvalidRequest, SignatureDoesNotMatch
+from post3tw.model.errors import AccessDenied, ExpiredToken, InvalidArgument, InvalidRequest, SignatureDoesNotMatch
 from post3tw.wire.canonical import Headers
-from post3tw.wire.dates import iso8601
+from post3tw.wire.dates import iso8601, parse_amz_date, parse_http_date
 
 SIGNED_PARAMETERS = frozenset(
     {
@@ -105,6 +107,59 @@ class Presigned:
     access_key: str
     expires: str
     signature: str = field(repr=False)
+
+    @property
+    def time(self) -> str:
+        """The line of the string to sign that says when."""
+        return self.expires
+
+
+@frozen
+class Authorization:
+    """What an Authorization header says, and the line of the string to sign that says when it was signed."""
+
+    access_key: str
+    time: str
+    signature: str = field(repr=False)
+
+
+def parse_authorization(header: str, time: str) -> Authorization:
+    """Read an Authorization header, `AWS access-key:signature`.
+
+    Args:
+        header: as sent.
+        time: see `request_time`.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    access_key, colon, signature = header.removeprefix("AWS ").strip().rpartition(":")
+    if not (access_key and colon and signature) or not header.startswith("AWS "):
+        raise InvalidArgument(
+            "AWS authorization header is invalid. Expected AwsAccessKeyId:signature",
+            argument_name="Authorization",
+            argument_value=header,
+        )
+    return Authorization(access_key, time, signature)
+
+
+def request_time(x_amz_date: str | None, date: str | None) -> tuple[str, int]:
+    """The line of the string to sign for a request with an Authorization header, and when it was signed, in ms.
+
+    Args:
+        x_amz_date: the x-amz-date header; it wins, and leaves the line empty.
+        date: the Date header.
+
+    Raises:
+        AccessDenied: neither is there, or the one that counts is unreadable.
+    """
+    text = (date if x_amz_date is None else x_amz_date) or ""
+    time = parse_http_date(text)
+    if time is None:
+        time = parse_amz_date(text)
+    if time is None:
+        raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
+    return text if x_amz_date is None else "", time
 
 
 def parse_presigned(parameters: Iterable[tuple[str, str]]) -> Presigned:
@@ -184,16 +239,16 @@ def canonical_resource(path: bytes, parameters: Iterable[tuple[str, str]]) -> by
     return path + b"?" + "&".join(f"{name}={value}" if value else name for name, value in signed).encode()
 
 
-def string_to_sign(method: bytes, expires: str, headers: Mapping[bytes, bytes], resource: bytes) -> bytes:
+def string_to_sign(method: bytes, time: str, headers: Mapping[bytes, bytes], resource: bytes) -> bytes:
     """What is signed.
 
     Args:
         method: as sent.
-        expires: as sent.
+        time: when it expires, or the date, as sent.
         headers: of `signed_headers`.
         resource: of `canonical_resource`.
     """
-    lines = [method, headers.get(b"content-md5", b""), headers.get(b"content-type", b""), expires.encode()]
+    lines = [method, headers.get(b"content-md5", b""), headers.get(b"content-type", b""), time.encode()]
     lines += [b"%b:%b" % (name, headers[name]) for name in sorted(headers) if name.startswith(b"x-amz-")]
     return b"\n".join([*lines, resource])
 
@@ -204,7 +259,7 @@ def signature(secret_key: str, text: bytes) -> bytes:
 
 
 def verify(
-    presigned: Presigned,
+    signed: Presigned | Authorization,
     secret_key: str,
     *,
     method: bytes,
@@ -215,8 +270,8 @@ def verify(
     """Check a request's signature. The time is checked apart.
 
     Args:
-        presigned: what the client sent.
-        secret_key: the secret of `presigned.access_key`.
+        signed: what the client sent.
+        secret_key: the secret of `signed.access_key`.
         method: as sent.
         path: as `canonical_resource` takes it.
         parameters: all of the query, decoded.
@@ -225,15 +280,15 @@ def verify(
     Raises:
         SignatureDoesNotMatch: with the string to sign, for the client to compare.
     """
-    text = string_to_sign(method, presigned.expires, headers, canonical_resource(path, parameters))
+    text = string_to_sign(method, signed.time, headers, canonical_resource(path, parameters))
     accepted = [text]
     if path.count(b"/") == 1 and path != b"/":
         # A bucket: Amazon's clients sign a slash after it that they do not send.
-        accepted.append(string_to_sign(method, presigned.expires, headers, canonical_resource(path + b"/", parameters)))
-    provided = presigned.signature.encode()
+        accepted.append(string_to_sign(method, signed.time, headers, canonical_resource(path + b"/", parameters)))
+    provided = signed.signature.encode()
     if not any(hmac.compare_digest(signature(secret_key, each), provided) for each in accepted):
         raise SignatureDoesNotMatch(
-            aws_access_key_id=presigned.access_key,
+            aws_access_key_id=signed.access_key,
             string_to_sign=text.decode("utf-8", "backslashreplace"),
-            signature_provided=presigned.signature,
+            signature_provided=signed.signature,
         )

@@ -34,10 +34,8 @@ from post3tw.model.errors import (
     AccessDenied,
     AuthorizationHeaderMalformed,
     AuthorizationQueryParametersError,
-    DomainError,
     ExpiredToken,
     InvalidArgument,
-    InvalidRequest,
     RequestTimeTooSkewed,
     SignatureDoesNotMatch,
     UnsignedHeaders,
@@ -107,12 +105,11 @@ def parse_authorization(value: bytes) -> Authorization:
 
     Raises:
         InvalidArgument: another kind of authorization.
-        InvalidRequest: signature version 2, which S3 no longer takes.
         AuthorizationHeaderMalformed: version 4, but components are missing, repeated or unreadable.
     """
     algorithm, _, rest = value.strip(b" \t").partition(b" ")
     if algorithm != b"AWS4-HMAC-SHA256":
-        raise _unsupported(algorithm, value)
+        raise _unsupported(value)
     components = {}
     pieces = rest.split(b",")
     for piece in pieces:
@@ -175,11 +172,7 @@ def _header_malformed(why: str, **details: object) -> AuthorizationHeaderMalform
     return AuthorizationHeaderMalformed(f"The authorization header is malformed; {why}", **details)
 
 
-def _unsupported(algorithm: bytes, value: bytes) -> DomainError:
-    if algorithm == b"AWS":
-        return InvalidRequest(
-            f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}."
-        )
+def _unsupported(value: bytes) -> InvalidArgument:
     shown = value.decode("ascii", "backslashreplace")
     return InvalidArgument("Unsupported Authorization Type", argument_name="Authorization", argument_value=shown)
 

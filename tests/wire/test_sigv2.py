@@ -1,15 +1,15 @@
-"""Signature version 2 in the query, with Amazon's published examples, and against botocore."""
+"""Signature version 2 in query and header, with Amazon's published examples, and against botocore."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from botocore.auth import HmacV1QueryAuth
+from botocore.auth import HmacV1Auth, HmacV1QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.model.errors import AccessDenied, ExpiredToken, InvalidRequest, SignatureDoesNotMatch
+from post3tw.model.errors import AccessDenied, ExpiredToken, InvalidArgument, InvalidRequest, SignatureDoesNotMatch
 from post3tw.wire import sigv2
 from post3tw.wire.uri import parse_query
 
@@ -183,3 +183,46 @@ class ReadingTests(SynchronousTestCase):
         with self.assertRaises(ExpiredToken) as caught:
             sigv2.check_expiry(presigned, 1_175_139_620_001)
         self.assertEqual(caught.exception.details["expires"], "2007-03-29T03:40:20.000Z")
+
+
+class HeaderTests(SynchronousTestCase):
+    """The Authorization header."""
+
+    def test_takes_what_botocore_signs(self) -> None:
+        """With the date in Date, as it signs."""
+        for method, target, headers in (
+            ("GET", "/b/k", {}),
+            ("PUT", "/b/a%20b?tagging", {"Content-Type": "text/plain", "x-amz-meta-a": "b", "Content-MD5": "eA=="}),
+            ("GET", "/b/?prefix=a&uploads", {}),
+        ):
+            request = AWSRequest(method, f"http://localhost{target}", headers)
+            HmacV1Auth(Credentials(KEY, SECRET)).add_auth(request)
+            fields = [(name.lower().encode(), value.encode()) for name, value in request.headers.items()]
+            line, _ = sigv2.request_time(None, request.headers["Date"])
+            self.assertEqual(line, request.headers["Date"])
+            split = urlsplit(target)
+            sigv2.verify(
+                sigv2.parse_authorization(request.headers["Authorization"], line),
+                SECRET,
+                method=method.encode(),
+                path=split.path.encode(),
+                parameters=parse_query(split.query.encode()),
+                headers=sigv2.signed_headers(fields, ()),
+            )
+
+    def test_time(self) -> None:
+        """x-amz-date wins, in either form, and leaves the line of the date empty."""
+        date, millis = "Fri, 24 May 2013 00:00:00 GMT", 1_369_353_600_000
+        self.assertEqual(sigv2.request_time(None, date), (date, millis))
+        self.assertEqual(sigv2.request_time(None, "Fri, 24 May 2013 02:00:00 +0200")[1], millis)
+        for text in (date, "20130524T000000Z"):
+            self.assertEqual(sigv2.request_time(text, "nonsense"), ("", millis))
+        for x_amz_date, other in ((None, None), ("", date), ("nonsense", date), (None, "nonsense"), (None, "")):
+            self.assertRaises(AccessDenied, sigv2.request_time, x_amz_date, other)
+
+    def test_what_is_none(self) -> None:
+        """Key and signature are both there; a key may have a colon."""
+        for header in ("AWS", "AWS ", "AWS :", "AWS key:", "AWS :c2ln", "AWS HAHAHA", "AWS4-HMAC-SHA256 key:c2ln"):
+            self.assertRaises(InvalidArgument, sigv2.parse_authorization, header, "")
+        self.assertEqual(sigv2.parse_authorization("AWS a:b:c2ln", "now"), sigv2.Authorization("a:b", "now", "c2ln"))
+        self.assertNotIn("c2ln", repr(sigv2.parse_authorization("AWS key:c2ln", "")))

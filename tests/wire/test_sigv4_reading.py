@@ -12,7 +12,6 @@ from post3tw.model.errors import (
     AuthorizationQueryParametersError,
     DomainError,
     InvalidArgument,
-    InvalidRequest,
 )
 from post3tw.wire.sigv4 import (
     Authorization,
@@ -74,9 +73,16 @@ class ParseAuthorizationTests(SynchronousTestCase):
             self.assertRaises(AuthorizationHeaderMalformed, parse_authorization, header)
 
     def test_other_kinds(self) -> None:
-        """Signature version 2 has its own error, everything else is an unsupported type."""
-        self.assertRaises(InvalidRequest, parse_authorization, b"AWS AKID:c2ln")
-        for header in (b"", b"Bearer x", b"Basic eDp5", b"AWS4-HMAC-SHA256", b"AWS4-HMAC-SHA256,Credential=x", b"\xff"):
+        """They are an unsupported type."""
+        for header in (
+            b"",
+            b"AWS AKID:c2ln",
+            b"Bearer x",
+            b"Basic eDp5",
+            b"AWS4-HMAC-SHA256",
+            b"AWS4-HMAC-SHA256,Credential=x",
+            b"\xff",
+        ):
             self.assertRaises((InvalidArgument, AuthorizationHeaderMalformed), parse_authorization, header)
         error = self.assertRaises(InvalidArgument, parse_authorization, b"Bearer \xff")
         self.assertEqual(error.details, {"argument_name": "Authorization", "argument_value": "Bearer \\xff"})
