@@ -179,8 +179,9 @@ class PostgresWriter:
 
     _store: PostgresBlobs
     _blob_id: bytes
-    _rest: bytearray = field(factory=bytearray, init=False, repr=False)
+    _rest: list[bytes] = field(factory=list, init=False, repr=False)
     """Bytes that do not fill a block yet."""
+    _rest_size: int = field(default=0, init=False)
     _blocks: int = field(default=0, init=False)
     _usable: bool = field(default=False, init=False)
     _begun: bool = field(default=False, init=False)
@@ -223,29 +224,31 @@ class PostgresWriter:
     async def _append(self, data: bytes) -> None:
         self._take()
         size = self._store.block_size
-        if not self._rest and len(data) == size:
-            await self._put(data)  # as the service writes it: nothing is copied
-        else:
-            self._rest += data
-            whole = len(self._rest) - len(self._rest) % size
-            for start in range(0, whole, size):
-                await self._put(bytes(memoryview(self._rest)[start : start + size]))
-            del self._rest[:whole]
+        start = 0
+        while len(data) - start >= (room := size - self._rest_size):
+            # What the service writes is a whole block, and is not copied.
+            piece = data if room == len(data) else data[start : start + room]
+            await self._put(b"".join([*self._rest, piece]) if self._rest else piece)
+            self._clear()
+            start += room
+        if start < len(data):
+            self._rest.append(data[start:])
+            self._rest_size += len(data) - start
         self._usable = True
 
     async def _finish(self) -> None:
         self._take()
-        size = self._blocks * self._store.block_size + len(self._rest)
+        size = self._blocks * self._store.block_size + self._rest_size
         if self._rest:
-            await self._put(bytes(self._rest))
-        self._rest.clear()
+            await self._put(b"".join(self._rest))
+        self._clear()
         sql = _FINISH % (b"" if self._store.durable else _NO_WAIT)
         if not await self._ask(sql, [self._blob_id, int8(size), int8(self._blocks)]):
             raise _lost()
 
     async def _discard(self) -> None:
         self._usable = False
-        self._rest.clear()
+        self._clear()
         if not self._begun:
             return
         self._begun = False
@@ -255,6 +258,10 @@ class PostgresWriter:
             _log.info("an abandoned blob is left to the sweeper: {error!r}", error=error, blob=self._blob_id.hex())
         except Exception:
             _log.failure("an abandoned blob is left to the sweeper", blob=self._blob_id.hex())
+
+    def _clear(self) -> None:
+        self._rest.clear()
+        self._rest_size = 0
 
     async def _put(self, block: bytes) -> None:
         try:
