@@ -39,14 +39,15 @@ class Admission:
     """That a call was decided on, and what the decision rested on; checked again inside the transaction.
 
     `bucket` is the row that was read, None for an operation without a bucket (ListBuckets, CreateBucket); `source` the
-    row of the bucket that a copy reads from. `renew` decides again, on the bucket as it is now, and raises what a
-    refusal raises; None where nobody decided, as in tests of single operations.
+    row of the bucket that a copy reads from. `renew` decides again for the same caller, on the bucket as it is now, and
+    raises what a refusal raises; None where nobody decided, as in tests of single operations. (It is handed the caller
+    because holding it would make a circle of every request, for the garbage collector to find.)
     """
 
     operation: str
     bucket: Bucket | None = None
     source: Bucket | None = None
-    renew: Callable[[], Awaitable[None]] | None = field(default=None, repr=False, eq=False)
+    renew: Callable[[Caller], Awaitable[None]] | None = field(default=None, repr=False, eq=False)
 
 
 def _no_facts() -> Mapping[str, str]:

@@ -139,6 +139,7 @@ class Pipeline:
         input = operation.parse_head(address.bucket, address.key, arguments, headers)
         await self.service.admit(caller, operation.name, input)
         output = await self._run(exchange, operation, method, caller, input, payload)
+        caller.admission = None  # which may know the caller: a circle, for the garbage collector to find
         await self._reply(exchange, record, operation, output)
 
     async def _run(

@@ -130,10 +130,10 @@ class AuthorizedService:
         if rule.copies:
             source, judge = await self._admit_source(caller, rule, input, bucket, judge)
         name = rule.declaration.name
-        renew = partial(self._renew, caller, rule, input)
+        renew = partial(self._renew, rule, input)
         caller.admission = Ruling(name, bucket, source, renew, rules.access, judge)
 
-    async def _renew(self, caller: Caller, rule: _Rule, input: Any) -> None:
+    async def _renew(self, rule: _Rule, input: Any, caller: Caller) -> None:
         """Decide again, on the bucket as it is now and not as a kept state of the index has it."""
         caller.admission = None
         tenant, name = split_tenant(caller, input.bucket)

@@ -87,7 +87,7 @@ class Store:
             try:
                 return await self.index.run(partial(_as_decided, transaction, generations), locks)
             except BucketChanged:
-                await admission.renew()
+                await admission.renew(caller)
         raise BucketChanged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -115,7 +116,7 @@ class ChangeTests(AccessCase):
         assert caller.admission is not None and caller.admission.bucket is not None
         stale = evolve(caller.admission, bucket=evolve(caller.admission.bucket, generation=-1))
 
-        async def renew() -> None:
+        async def renew(caller: Caller) -> None:
             caller.admission = stale
 
         caller.admission = stale = evolve(stale, renew=renew)
@@ -124,3 +125,18 @@ class ChangeTests(AccessCase):
             await require_bucket(tx, self.bucket_id)
 
         await self.assertFailure(ensureDeferred(self.store.change(caller, transaction)), BucketChanged)
+
+    async def test_a_call_leaves_no_circle(self) -> None:
+        """Without a policy, reading and writing leaves nothing for the garbage collector, which a server runs seldom."""
+        await self.call(ADA, "DeleteBucketPolicy")
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for _ in range(3):
+            await self.call(ADA, "PutObject")
+            await self.call(ADA, "HeadObject")
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        self.addCleanup(gc.garbage.clear)
+        self.addCleanup(gc.set_debug, 0)
+        gc.collect()
+        self.assertEqual([found for found in gc.garbage if isinstance(found, Caller)], [])
