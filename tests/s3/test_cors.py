@@ -165,6 +165,15 @@ class BucketRuleTests(CorsCase):
         ):
             self.assertEqual((await self.preflight(target=b"/theirs/k?" + query)).status, 200)
         self.assertEqual((await self.preflight(target=b"/theirs/k")).status, 403)
+        for value, named in (
+            (b"AWS4-HMAC-SHA256 Credential=CAROLKEY/20261118/us-east-1/s3/aws4_request, Signature=0", PAGE.decode()),
+            (b"AWS CAROLKEY:0", PAGE.decode()),
+            (b"AWS4-HMAC-SHA256 Credential=", None),
+            (b"Bearer CAROLKEY", None),
+        ):
+            fields = [(b"Host", b"h"), (b"Origin", PAGE), (b"Authorization", value)]
+            reply = await self.ask(wire(b"GET", b"/theirs/k", fields))
+            self.assertEqual((reply.status // 100, reply.headers.get("access-control-allow-origin")), (4, named), value)
 
 
 class ServerOriginTests(CorsCase):
