@@ -127,7 +127,7 @@ class ChangeTests(AccessCase):
         await self.assertFailure(ensureDeferred(self.store.change(caller, transaction)), BucketChanged)
 
     async def test_a_call_leaves_no_circle(self) -> None:
-        """Without a policy, reading and writing leaves nothing for the garbage collector, which a server runs seldom."""
+        """Without a policy, reads and writes leave nothing for the garbage collector, which a server runs seldom."""
         await self.call(ADA, "DeleteBucketPolicy")
         gc.collect()
         gc.disable()
