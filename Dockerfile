@@ -3,11 +3,13 @@
 #   docker build --tag post3tw .
 #   docker run --publish 9000:9000 --publish 127.0.0.1:9001:9001 --volume post3:/data \
 #       --env POST3_ACCESS_KEY=… --env POST3_SECRET_KEY=… post3tw
+#
+# With everything in PostgreSQL: no volume, and --env POST3_BACKEND=postgres --env DATABASE_URL=postgresql://…
 FROM python:3.12-slim AS build
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/post3 \
- && /opt/post3/bin/pip install --no-cache-dir --constraint constraints.txt .
+ && /opt/post3/bin/pip install --no-cache-dir --constraint constraints.txt '.[postgres]'
 
 FROM python:3.12-slim
 COPY --from=build /opt/post3 /opt/post3

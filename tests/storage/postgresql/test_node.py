@@ -147,6 +147,17 @@ class AwayTests(NodeCase):
         await until(lambda: node.obstacle() is None)
         self.assertEqual(node.management.reconnections, 1)
 
+    async def test_stop_while_away(self) -> None:
+        """A node can be stopped while it tries to reach its database again; nothing of it is left in the reactor."""
+        cluster = Cluster().start()
+        self.addCleanup(cluster.close)
+        node = self.node(cluster.create_database())
+        await node.start()
+        await deferToThread(cluster.stop, "immediate")
+        await until(lambda: not node.management.connected)
+        await node.stop()
+        self.assertFalse(node.leadership.leads)
+
 
 class TlsTests(NodeCase):
     """With a database that wants TLS."""
