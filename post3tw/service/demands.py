@@ -118,9 +118,10 @@ class Demands:
         besides = _BESIDES.get(self.operation.name)
         if besides is not None:
             yield Demand(versioned(besides, version_id), key, version_id, existing=True)
-        asked = {action for member, action in self.asking if getattr(input, member) is not None}
-        for action in sorted(asked):
-            yield Demand(action, key)
+        if self.asking:
+            asked = {action for member, action in self.asking if getattr(input, member) is not None}
+            for action in sorted(asked):
+                yield Demand(action, key)
         if self.takes_list and (input.acl is not None or any(_header_grants(input))):
             yield Demand(_PUT_ACL, key, unless_denied=_grants_nothing_to_others(input, bucket))
         if self.operation.name == "RenameObject":

@@ -104,6 +104,12 @@ class Statement:
     resources: tuple[Resource, ...]
     resources_negated: bool
     conditions: tuple[Condition, ...]
+    _beginnings: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    """One of them begins whatever the statement covers: most statements are seen at once to be about something else."""
+
+    def __attrs_post_init__(self) -> None:
+        found = ("",) if self.resources_negated else tuple(resource.pattern.beginning for resource in self.resources)
+        object.__setattr__(self, "_beginnings", found)
 
     def includes(self, identity: Identity | None) -> bool:
         """Whether the statement is about a caller, None for the anonymous one."""
@@ -120,6 +126,8 @@ class Statement:
         Raises:
             Unread: that depends on what was not read.
         """
+        if not arn.startswith(self._beginnings):
+            return False
         covered = False
         for resource in self.resources:
             if resource.covers(arn, tenant, values):

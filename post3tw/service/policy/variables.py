@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from post3tw.service.policy.keys import canonical_key
 from post3tw.service.policy.wildcards import Wildcard, wildcard, wildcard_of
@@ -70,7 +71,13 @@ class Template:
     def pattern(self, values: Values) -> Wildcard | None:
         """The pattern with every variable filled in; None when one has no value."""
         filled = self._filled(values)
-        return None if filled is None else wildcard_of(filled)
+        return None if filled is None else _made(tuple(filled))
+
+
+@lru_cache(maxsize=1024)
+def _made(pieces: tuple[tuple[str, bool], ...]) -> Wildcard:
+    """A pattern that variables were put into; the same users come again and again."""
+    return wildcard_of(pieces)
 
 
 def parse_template(text: str) -> Template | None:
@@ -114,16 +121,14 @@ class Pattern:
     source: str
     fixed: Wildcard | None
     template: Template | None
-    _beginning: str = field(init=False, repr=False, eq=False)
-    """What every text that matches begins with: most do not, and it is quickly seen."""
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_beginning", "" if self.fixed is None else self.fixed.segments[0].runs[0])
+    @property
+    def beginning(self) -> str:
+        """What every text that matches begins with, as far as that is known; empty when it depends on the request."""
+        return "" if self.fixed is None else self.fixed.segments[0].runs[0]
 
     def matches(self, text: str, values: Values) -> bool:
         """Whether the text matches, with the request's values for the variables."""
-        if not text.startswith(self._beginning):
-            return False
         if self.fixed is not None:
             return self.fixed.matches(text)
         filled = self.template.pattern(values) if self.template is not None else None
