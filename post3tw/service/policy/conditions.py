@@ -65,13 +65,16 @@ class Comparison:
     if_exists: bool
     _tests: tuple[Test, ...] = field(repr=False, eq=False)
     _negated: bool = field(init=False, repr=False, eq=False)
+    _every: bool = field(init=False, repr=False, eq=False)
+    """Whether every value of the request must satisfy, not just one."""
     _without_value: bool = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         negated = OPERATORS[self.operator].negated
-        by_default = negated if self.quantifier is Quantifier.NONE else self.quantifier is Quantifier.ALL
+        every = negated if self.quantifier is Quantifier.NONE else self.quantifier is Quantifier.ALL
         object.__setattr__(self, "_negated", negated)
-        object.__setattr__(self, "_without_value", self.if_exists or by_default)
+        object.__setattr__(self, "_every", every)
+        object.__setattr__(self, "_without_value", self.if_exists or every)
 
     def holds(self, values: Values) -> bool:
         """Whether the condition holds for a request.
@@ -82,11 +85,16 @@ class Comparison:
         found = values(self.key)
         if not found:
             return self._without_value
-        every = self.quantifier is Quantifier.ALL or (self._negated and self.quantifier is Quantifier.NONE)
-        return (all if every else any)(self._satisfies(value, values) for value in found)
+        for value in found:
+            if self._satisfies(value, values) is not self._every:
+                return not self._every
+        return self._every
 
     def _satisfies(self, value: str, values: Values) -> bool:
-        return any(test(value, values) for test in self._tests) is not self._negated
+        for test in self._tests:
+            if test(value, values):
+                return not self._negated
+        return self._negated
 
 
 @frozen

@@ -346,14 +346,22 @@ _OUTCOMES: Final = {Effect.ALLOW: Outcome.ALLOW, Effect.DENY: Outcome.EXPLICIT_D
 
 
 def _values(request: Request, object: Object) -> Values:
-    """The request's condition keys, and those of the object."""
+    """The request's condition keys, and those of the object; each worked out once for all statements."""
+    known: dict[str, Sequence[str] | None] = {}
 
     def values(key: str) -> Sequence[str] | None:
-        if not key.startswith(EXISTING_TAG):
-            return request.context.values(key)
-        if object is UNREAD:
-            raise Unread(key)
-        tag = None if object is ABSENT else object.tags.get(key[len(EXISTING_TAG) :])
-        return None if tag is None else (tag,)
+        try:
+            return known[key]
+        except KeyError:
+            found = known[key] = _of_object(key, object) if key.startswith(EXISTING_TAG) else context.values(key)
+            return found
 
+    context = request.context
     return values
+
+
+def _of_object(key: str, object: Object) -> Sequence[str] | None:
+    if object is UNREAD:
+        raise Unread(key)
+    tag = None if object is ABSENT else object.tags.get(key[len(EXISTING_TAG) :])
+    return None if tag is None else (tag,)

@@ -74,7 +74,7 @@ class Template:
         return None if filled is None else _made(tuple(filled))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _made(pieces: tuple[tuple[str, bool], ...]) -> Wildcard:
     """A pattern that variables were put into; the same users come again and again."""
     return wildcard_of(pieces)
