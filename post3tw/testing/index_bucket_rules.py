@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 
 from post3tw.model.bucket import Bucket, Versioning
-from post3tw.model.errors import BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, NoSuchBucket
+from post3tw.model.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketChanged,
+    BucketNotEmpty,
+    NoSuchBucket,
+)
 from post3tw.model.version import Placement
 from post3tw.storage.index.transactions.blobs import begin_blob
 from post3tw.storage.index.transactions.buckets import (
+    DecidedTransaction,
     create_bucket,
     delete_bucket,
     find_bucket,
     list_buckets,
+    note_object_acl,
     require_bucket,
     set_versioning,
 )
 from post3tw.storage.index.transactions.changes import record_change
-from post3tw.storage.index.transactions.documents import Document, delete_document, get_document, put_document
+from post3tw.storage.index.transactions.documents import (
+    Document,
+    delete_document,
+    get_document,
+    get_documents,
+    put_document,
+)
 from post3tw.storage.interfaces import IIndex, ITransaction
-from post3tw.testing.index_fixture import NOW, IndexFixture, bucket, object_id, part, upload, version
+from post3tw.testing.index_fixture import NOW, OWNER, IndexFixture, bucket, object_id, part, upload, version
 
 
 class BucketRules(IndexFixture):
@@ -197,6 +213,48 @@ class BucketRules(IndexFixture):
         await self.raises(NoSuchBucket, self.do(index, put_document, 1, "cors", b"1"))
         await self.raises(NoSuchBucket, self.do(index, delete_document, 1, "cors"))
         self.assertEqual(await self.value(index, "SELECT COUNT(*) FROM bucket_documents"), 0)
+
+    async def test_documents_from_the_beginning(self) -> None:
+        """A bucket can begin with documents; all of them are read at once."""
+        index = await self.started()
+        await self.do(index, create_bucket, bucket(), {"acl": b"[]", "ownership": b"ObjectWriter"})
+        found = await index.read(lambda tx: get_documents(tx, 1))
+        self.assertEqual(found, {"acl": b"[]", "ownership": b"ObjectWriter"})
+        self.assertEqual(await index.read(lambda tx: get_document(tx, 1, "acl")), Document(b"[]", 1))
+        self.assertEqual(await index.read(lambda tx: get_documents(tx, 2)), {})
+
+    # -- what a decision rests on --------------------------------------------------------------------------------------
+
+    async def test_another_state(self) -> None:
+        """A transaction that was decided on one state of a bucket is refused on another, before it writes."""
+        index = await self.with_bucket()
+
+        async def put(tx: ITransaction, generation: int, bucket_id: int = 1) -> int:
+            decided: Any = DecidedTransaction(tx, {bucket_id: generation})
+            await require_bucket(decided, 1)
+            return await put_document(decided, 1, "cors", b"1")
+
+        self.assertEqual(await self.do(index, put, 1), 2)
+        await self.raises(BucketChanged, self.do(index, put, 1))
+        self.assertEqual(await self.do(index, put, 2), 3)
+        self.assertEqual(await self.do(index, put, 0, 2), 4)  # another bucket's state is no matter
+
+    async def test_versions_that_are_not_simply_the_owners(self) -> None:
+        """The row says so from the first one on, which is a change of the row; later ones change it no more."""
+        index = await self.with_bucket()
+
+        async def note(tx: ITransaction, owner_id: str, acl: str | None) -> None:
+            await note_object_acl(tx, await require_bucket(tx, 1), owner_id, acl)
+
+        for owner_id, acl, noted in (
+            (OWNER.id, None, False),
+            ("somebody else", None, True),
+            (OWNER.id, "[]", True),
+            ("somebody else", "[]", True),
+        ):
+            await self.do(index, note, owner_id, acl)
+            expected = bucket(object_acls=noted, generation=2 if noted else 1)
+            self.assertEqual(await index.read(lambda tx: require_bucket(tx, 1)), expected)
 
     # -- outbox --------------------------------------------------------------------------------------------------------
 
