@@ -151,13 +151,13 @@ def request_time(x_amz_date: str | None, date: str | None) -> tuple[str, int]:
         date: the Date header.
 
     Raises:
-        AccessDenied: neither is there, or the one that counts is unreadable.
+        AccessDenied: neither is there, or the one that counts is unreadable or before 1970.
     """
     text = (date if x_amz_date is None else x_amz_date) or ""
     time = parse_http_date(text)
     if time is None:
         time = parse_amz_date(text)
-    if time is None:
+    if time is None or time < 0:
         raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
     return text if x_amz_date is None else "", time
 

@@ -7,8 +7,9 @@
     python -m tests.conformance.run s3-tests --backend postgres
 
 The suite is not part of this repository, so this is run by hand before a release, not by `make test`. What it runs: the
-class "core" of test_s3.py and the SigV4 half of test_headers.py, without those marked fails_on_aws (--all takes them
-too). Tests that change headers which botocore sets afterwards are helped by late_headers.py.
+class "core" of test_s3.py and both halves of test_headers.py, without those marked fails_on_aws (--all takes them too),
+and the one test that wants a region of a name once more in such a region. Tests that change headers which botocore
+sets afterwards are helped by late_headers.py.
 """
 
 from __future__ import annotations
@@ -22,15 +23,33 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from attrs import frozen
+
 from tests.backends import new_server
 
 HERE = Path(__file__).parent
 PASSING = HERE / "passing.txt"
 CORE = "not (encryption or bucket_logging or lifecycle or iam_account or cloud_transition or cloud_restore)"
-SELECTIONS = {
-    "s3tests/functional/test_s3.py": CORE,
-    "s3tests/functional/test_headers.py": "not auth_aws2",
-}
+FUNCTIONAL = "s3tests/functional"
+
+
+@frozen
+class Group:
+    """Tests that share a server. `region` is that of the server, "" for the usual one, and `only` as pytest's -k."""
+
+    title: str
+    file: str
+    marks: str
+    only: str = ""
+    region: str = ""
+
+
+GROUPS = (
+    Group("core", "test_s3.py", CORE),
+    Group("headers, signature version 4", "test_headers.py", "not auth_aws2"),
+    Group("headers, signature version 2", "test_headers.py", "auth_aws2"),
+    Group("another region", "test_s3.py", CORE, "test_bucket_get_location", "eu-west-1"),
+)
 USERS = {
     "s3 main": ("MAINKEY", "main-secret", "testid", "M. Tester", ""),
     "s3 alt": ("ALTKEY", "alt-secret", "altid", "john.doe", ""),
@@ -53,8 +72,8 @@ def write_identities(path: Path) -> None:
     path.chmod(0o600)
 
 
-def write_configuration(path: Path, host: str, port: int) -> None:
-    """The suite's own configuration file."""
+def write_configuration(path: Path, host: str, port: int, region: str) -> None:
+    """The suite's own configuration file; `region` is what it is to ask for as a location."""
     parts = [f"[DEFAULT]\nhost = {host}\nport = {port}\nis_secure = False\nssl_verify = False"]
     parts.append(
         "[fixtures]\nbucket prefix = post3-{random}-\niam name prefix = s3-tests-\niam path prefix = /s3-tests/"
@@ -62,7 +81,8 @@ def write_configuration(path: Path, host: str, port: int) -> None:
     for section, (access, secret, user, name, tenant) in USERS.items():
         lines = [f"[{section}]", f"access_key = {access}", f"secret_key = {secret}", f"user_id = {user}"]
         lines += [f"display_name = {name}", f"email = {section.replace(' ', '.')}@example.com"]
-        parts.append("\n".join(lines + ([f"tenant = {tenant}"] if tenant else [])))
+        lines += [f"tenant = {tenant}"] if tenant else []
+        parts.append("\n".join(lines + ([f"api_name = {region}"] if region and section == "s3 main" else [])))
     path.write_text("\n\n".join(parts) + "\n")
 
 
@@ -77,24 +97,27 @@ def outcomes(report: Path) -> dict[str, str]:
     return found
 
 
-def run_suite(
-    suite: Path, configuration: Path, work: Path, *, everything: bool, select: str, jobs: int
-) -> dict[str, str]:
-    """Run the selected tests of the suite with its own interpreter."""
-    found: dict[str, str] = {}
-    for file, marks in SELECTIONS.items():
-        report = work / (Path(file).stem + ".xml")
-        marks = marks if everything else f"({marks}) and not fails_on_aws"
-        command = [str(suite / ".venv/bin/pytest"), "-q", "--tb=short", "-p", "late_headers"]
-        command += [f"--junitxml={report}", "-m", marks, file]
-        command += ["-k", select] if select else []
-        command += ["-n", str(jobs)] if jobs > 1 else []
-        with (work / (Path(file).stem + ".log")).open("w") as log:
-            environment = {**os.environ, "S3TEST_CONF": str(configuration), "PYTHONPATH": str(HERE)}
-            subprocess.run(command, cwd=suite, env=environment, stdout=log, stderr=log, check=False)
-        if report.exists():
-            found.update(outcomes(report))
-    return found
+def run_group(group: Group, suite: Path, work: Path, arguments: argparse.Namespace) -> dict[str, str]:
+    """Run the tests of a group with the suite's own interpreter, against a server that is started for them."""
+    name = group.title.replace(",", "").replace(" ", "-")
+    report, configuration, identities = work / f"{name}.xml", work / f"{name}.conf", work / "identities.toml"
+    marks = group.marks if arguments.all else f"({group.marks}) and not fails_on_aws"
+    command = [str(suite / ".venv/bin/pytest"), "-q", "--tb=short", "-p", "late_headers", f"--junitxml={report}"]
+    command += ["-m", marks, f"{FUNCTIONAL}/{group.file}"]
+    selected = " and ".join(f"({words})" for words in (group.only, arguments.select) if words)
+    command += ["-k", selected] if selected else []
+    command += ["-n", str(arguments.jobs)] if arguments.jobs > 1 else []
+    environment = {**os.environ, "S3TEST_CONF": str(configuration), "PYTHONPATH": str(HERE)}
+    options = ["--identities", str(identities)]
+    if group.region:
+        options += ["--region", group.region]
+        environment["AWS_DEFAULT_REGION"] = group.region
+    write_identities(identities)
+    with new_server(options, backend=arguments.backend) as server, (work / f"{name}.log").open("w") as log:
+        url = urlsplit(server.endpoint)
+        write_configuration(configuration, str(url.hostname), url.port or 80, group.region)
+        subprocess.run(command, cwd=suite, env=environment, stdout=log, stderr=log, check=False)
+    return outcomes(report) if report.exists() else {}
 
 
 def main() -> int:
@@ -108,16 +131,14 @@ def main() -> int:
     parser.add_argument("--backend", default="fs", help="fs, or postgres in a database of its own (default: fs)")
     parser.add_argument("--work", type=Path, help="directory for reports and logs (default: a new temporary one)")
     arguments = parser.parse_args()
-    work = arguments.work or Path(tempfile.mkdtemp(prefix="s3-tests-"))
+    work = (arguments.work or Path(tempfile.mkdtemp(prefix="s3-tests-"))).resolve()
     work.mkdir(parents=True, exist_ok=True)
-    write_identities(work / "identities.toml")
-    with new_server(["--identities", str(work / "identities.toml")], backend=arguments.backend) as server:
-        url = urlsplit(server.endpoint)
-        write_configuration(work / "s3tests.conf", str(url.hostname), url.port or 80)
-        suite = arguments.suite.resolve()
-        found = run_suite(
-            suite, work / "s3tests.conf", work, everything=arguments.all, select=arguments.select, jobs=arguments.jobs
-        )
+    found: dict[str, str] = {}
+    for group in GROUPS:
+        states = run_group(group, arguments.suite.resolve(), work, arguments)
+        if states:
+            print(f"{group.title}: {sum(state == 'passed' for state in states.values())} of {len(states)} pass")
+        found.update(states)
     passed = sorted(name for name, state in found.items() if state == "passed")
     known = set(PASSING.read_text().split()) if PASSING.exists() else set()
     lost = sorted(name for name in known & found.keys() if found[name] != "passed")

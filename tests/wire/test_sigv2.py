@@ -212,12 +212,20 @@ class HeaderTests(SynchronousTestCase):
 
     def test_time(self) -> None:
         """x-amz-date wins, in either form, and leaves the line of the date empty."""
+        old = "Tue, 07 Jul 1950 21:53:04 GMT"
         date, millis = "Fri, 24 May 2013 00:00:00 GMT", 1_369_353_600_000
         self.assertEqual(sigv2.request_time(None, date), (date, millis))
         self.assertEqual(sigv2.request_time(None, "Fri, 24 May 2013 02:00:00 +0200")[1], millis)
         for text in (date, "20130524T000000Z"):
             self.assertEqual(sigv2.request_time(text, "nonsense"), ("", millis))
-        for x_amz_date, other in ((None, None), ("", date), ("nonsense", date), (None, "nonsense"), (None, "")):
+        for x_amz_date, other in (
+            (None, None),
+            ("", date),
+            ("nonsense", date),
+            (None, "nonsense"),
+            (None, ""),
+            (None, old),
+        ):
             self.assertRaises(AccessDenied, sigv2.request_time, x_amz_date, other)
 
     def test_what_is_none(self) -> None:
