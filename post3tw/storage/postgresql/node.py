@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import define, field
+from psycopg import Error, OperationalError
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.task import deferLater
@@ -20,6 +21,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from post3tw.storage.interfaces import IMeasured, ISpace, StoreRefused
+from post3tw.storage.postgresql.connection import connect
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.leadership import Leadership
 from post3tw.storage.postgresql.management import Management, ManagementFailed
@@ -132,10 +134,32 @@ class Node:
         except TookTooLong:
             raise ManagementFailed("no host answers") from None
         await Migration(self.management, self.reactor, self.store_id).run()
+        await self._refuse_pooler()
         if self.durable:
             await self._warn_of_loss()
         await self.notices.start()
         await self.leadership.start()
+
+    async def _refuse_pooler(self) -> None:
+        """Refuse a pooler that lends a session to several clients (pgbouncer's pool_mode=transaction): settings and
+        prepared statements of one connection would turn up on another. It shows in just that."""
+        try:
+            await self.management.query("SELECT set_config('post3.node', %s, false)", self.name)
+            connection = await connect(self.reactor, self.dsn)
+        except OperationalError as error:
+            raise ManagementFailed(" ".join(str(error).split())) from error
+        try:
+            found = await connection.execute("SELECT current_setting('post3.node', true)")
+            seen = await found.fetchone()
+        except Error as error:
+            raise ManagementFailed(" ".join(str(error).split()), error.sqlstate) from error
+        finally:
+            await connection.close()
+        if seen == (self.name,):
+            raise StoreRefused(
+                f"the database {self.dsn.place} is behind a pooler that lends a session to several clients;"
+                " it must give each connection its own (pgbouncer: pool_mode=session)"
+            )
 
     async def _warn_of_loss(self) -> None:
         """Say so when the database acknowledges what it has not made durable: that is not ours to change."""

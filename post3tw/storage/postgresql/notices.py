@@ -12,11 +12,11 @@ remember, and SQLite, which has one process, does not pay.
 **Hearing.** One connection (`Management`) listens. A notice whose number is the next one names what to forget. Any
 other number means that notices were lost: then everything is forgotten.
 
-**When nothing is heard.** NOTIFY is lost while a connection is made again, behind a pooler that does not keep sessions,
-and on databases that know none. So the number is also read, every POLL_INTERVAL; one that is not what was heard last
-means the same: forget everything. An answer confirms the caches as of the moment when it was *asked*, and a cache is
-believed for BELIEF seconds after that: `current` is a comparison with the clock, so neither a database that does not
-answer nor a reactor that was busy makes an old value look new.
+**When nothing is heard.** NOTIFY is lost while a connection is made again, and databases that share PostgreSQL's
+protocol may know none. So the number is also read, every POLL_INTERVAL; one that is not what was heard last means the
+same: forget everything. An answer confirms the caches as of the moment when it was *asked*, and a cache is believed for
+BELIEF seconds after that: `current` is a comparison with the clock, so neither a database that does not answer nor a
+reactor that was busy makes an old value look new.
 
 So a node's caches are right within BELIEF (1 s) of a commit on another node, whatever is lost, and usually within the
 milliseconds that a NOTIFY takes. On the node that committed they are right at once, because the index calls `forget`

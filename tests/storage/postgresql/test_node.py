@@ -16,6 +16,7 @@ from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.node import Node
 from post3tw.testing.postgresql import Cluster, database_of, new_database, shared_cluster
 from tests.storage.postgresql.nodes import until
+from tests.storage.postgresql.pgbouncer import through_pgbouncer
 
 
 @cache
@@ -157,6 +158,28 @@ class AwayTests(NodeCase):
         await until(lambda: not node.management.connected)
         await node.stop()
         self.assertFalse(node.leadership.leads)
+
+
+class PoolerTests(NodeCase):
+    """With pgbouncer before the database."""
+
+    def setUp(self) -> None:
+        self.cluster = Cluster(tcp=True).start()
+        self.addCleanup(self.cluster.close)
+        self.database = self.cluster.create_database()
+
+    async def test_sessions(self) -> None:
+        """With a session for each connection a node is as good as without: it hears notices too."""
+        node = self.node(through_pgbouncer(self, self.cluster, self.database, "session"))
+        await node.start()
+        sql, parameters = node.notices.announcement([("", "photos")])
+        await node.management.execute(sql.replace("?", "%s"), *parameters)
+        await until(lambda: node.notices.heard == 1)
+
+    async def test_transactions(self) -> None:
+        """A pooler that lends sessions to several clients is refused, and its mode named."""
+        node = self.node(through_pgbouncer(self, self.cluster, self.database, "transaction"))
+        self.assertIn("pool_mode=session", await self.refusal(node))
 
 
 class TlsTests(NodeCase):
