@@ -76,17 +76,23 @@ class Wildcard:
 
     segments: tuple[Segment, ...]
     exact: str | None = field(init=False)
+    _beginning: str | None = field(init=False, repr=False)
+    """All that the pattern asks for, when it has one star, at its end: what most patterns of policies look like."""
     _least: int = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        only = self.segments[0].runs if len(self.segments) == 1 else ()
-        object.__setattr__(self, "exact", only[0] if len(only) == 1 else None)
+        first, *others = self.segments
+        plain = first.runs[0] if len(first.runs) == 1 else None
+        object.__setattr__(self, "exact", None if others else plain)
+        object.__setattr__(self, "_beginning", plain if others == [Segment(("",))] else None)
         object.__setattr__(self, "_least", sum(segment.length for segment in self.segments))
 
     def matches(self, text: str) -> bool:
         """Whether the whole text is one that the pattern describes. Upper and lower case differ."""
         if self.exact is not None:
             return self.exact == text
+        if self._beginning is not None:
+            return text.startswith(self._beginning)
         first, last = self.segments[0], self.segments[-1]
         if len(text) < self._least or not first.at(text, 0):
             return False
