@@ -54,7 +54,7 @@ class PostgresBackend:
             (
                 "connections",
                 "8",
-                "Connections of a node to the database for larger objects; up to 6 more are for everything else.",
+                "Connections of a node to the database for larger objects; up to 9 more are for everything else.",
             ),
             ("start-timeout", "30s", "How long to wait at start until the database answers."),
         )

@@ -55,6 +55,9 @@ class BackendTests(SynchronousTestCase):
         """All connections are counted, those of the index and of blobs, and every number has a name that is known."""
         opened = self.open()
         self.assertEqual(len(opened.space.pools), 4)
+        (text,) = [text for name, _, text in self.backend.options() if name == "connections"]
+        others = sum(pool.size for pool in opened.index.pools) + 1
+        self.assertIn(f"up to {others} more", text)
         readings = Readings({**opened.space.readings(), **opened.index.readings()})
         values = {family.name: family.samples[0].value for family in readings.collect()}
         self.assertEqual((values["post3_database_connections"], values["post3_index_commits"]), (0, 0))
