@@ -24,10 +24,11 @@ class Judge(Protocol):
 @frozen
 class Ruling(Admission):
     """An admission by AuthorizedService, with what the bucket's owner has configured, and a judge unless the caller
-    may do everything in the bucket."""
+    may do everything in the bucket. `charged` says that the requester pays."""
 
     access: BucketAccess | None = None
     judge: Judge | None = field(default=None, repr=False, eq=False)
+    charged: bool = False
 
 
 def admitted_bucket(caller: Caller) -> Bucket:

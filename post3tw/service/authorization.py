@@ -131,7 +131,8 @@ class AuthorizedService:
             source, judge = await self._admit_source(caller, rule, input, bucket, judge)
         name = rule.declaration.name
         renew = partial(self._renew, rule, input)
-        caller.admission = Ruling(name, bucket, source, renew, rules.access, judge)
+        charged = rules.requester_pays and judge is not None and getattr(input, "request_payer", None) is not None
+        caller.admission = Ruling(name, bucket, source, renew, rules.access, judge, charged)
 
     async def _renew(self, rule: _Rule, input: Any, caller: Caller) -> None:
         """Decide again, on the bucket as it is now and not as a kept state of the index has it."""
@@ -215,10 +216,13 @@ class AuthorizedService:
             if _waits_for_document(name, judge.target.access):
                 await _require_all(judge, rule, input)
             try:
-                return await method(caller, input, *body)
+                output = await method(caller, input, *body)
             except (NoSuchKey, NoSuchVersion, MethodNotAllowed) as error:
                 await judge.conceal(error)
                 raise
+            if isinstance(admission, Ruling) and admission.charged and hasattr(output, "request_charged"):
+                output.request_charged = "requester"
+            return output
 
         guarded.declaration = rule.declaration  # type: ignore[attr-defined]
         return guarded

@@ -216,8 +216,9 @@ class PaymentTests(AccessCase):
         await self.call(ADA, "PutBucketPolicy", policy=policy())
         configuration = types.RequestPaymentConfiguration(payer="Requester")
         await self.call(ADA, "PutBucketRequestPayment", request_payment_configuration=configuration)
-        await self.call(ADA, "GetObject")
-        await self.call(BOB, "GetObject", request_payer="requester")
+        self.assertIsNone((await self.call(ADA, "GetObject")).request_charged)
+        charged = await self.call(BOB, "GetObject", request_payer="requester")
+        self.assertEqual(charged.request_charged, "requester")
         await self.refused(AccessDenied, BOB, "GetObject")
         await self.refused(AccessDenied, NOBODY, "GetObject", request_payer="requester")
 
