@@ -61,6 +61,7 @@ class Pool:
     lost: int = field(default=0, init=False)
     refused: int = field(default=0, init=False)
     _idle: list[Connection] = field(factory=list, init=False, repr=False)
+    _at_work: set[Connection] = field(factory=set, init=False, repr=False)
     _open: int = field(default=0, init=False)
     _waiting: deque[Deferred[Connection | None]] = field(factory=deque, init=False, repr=False)
     _away: bool = field(default=False, init=False)
@@ -83,7 +84,7 @@ class Pool:
         return await shielded(Deferred.fromCoroutine(self._use(connection, work)))
 
     async def stop(self) -> None:
-        """Refuse those who wait, let work end, close all connections."""
+        """Refuse those who wait, let work end (for `patience` seconds), close all connections."""
         self._stopped = True
         while self._waiting:
             self._waiting.popleft().errback(Failure(ServiceUnavailable()))
@@ -93,7 +94,10 @@ class Pool:
         self._idle.clear()
         if self._open:
             self._empty = Deferred()
+            late = self.reactor.callLater(self.patience, self._end_work)
             await self._empty
+            if late.active():
+                late.cancel()
 
     @property
     def open(self) -> int:
@@ -109,6 +113,10 @@ class Pool:
     def waiting(self) -> int:
         """How many wait for one."""
         return len(self._waiting)
+
+    def _end_work(self) -> None:
+        for connection in list(self._at_work):
+            connection.drop()
 
     # -- giving out ----------------------------------------------------------------------------------------------------
 
@@ -167,6 +175,7 @@ class Pool:
     # -- taking back ---------------------------------------------------------------------------------------------------
 
     async def _use(self, connection: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
+        self._at_work.add(connection)
         try:
             return await work(connection)
         except Exception as error:
@@ -175,6 +184,7 @@ class Pool:
             failure = translated(error)
             raise failure from failure.__cause__
         finally:
+            self._at_work.discard(connection)
             self._give_back(connection)
 
     def _give_back(self, connection: Connection) -> None:

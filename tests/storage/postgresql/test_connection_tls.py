@@ -81,6 +81,13 @@ class TlsTests(TestCase):
         await told
         self.assertTrue(one.lost)
 
+    async def test_host_name(self) -> None:
+        """The reactor resolves a host's name, its addresses are tried in turn, the certificate is checked for it."""
+        connection = await self.connected(host="localhost")
+        self.assertEqual(connection.info.host, "localhost")
+        with self.assertRaisesRegex(psycopg.OperationalError, "does not match host name"):
+            await self.connected(host="other.test", hostaddr="127.0.0.1")
+
     async def test_unknown_certificate(self) -> None:
         """A server with a certificate that nobody signed for us is not talked to, and no password is sent."""
         with self.assertRaisesRegex(psycopg.OperationalError, "certificate") as caught:

@@ -303,6 +303,16 @@ class StoppingTests(PoolCase):
         while self.connections():
             await turn()
 
+    async def test_stop_is_not_held_up(self) -> None:
+        """Work that does not end is ended, when stopping has waited as long as anybody waits."""
+        pool = self.make_pool(size=1, patience=0.1)
+        await pool.run(pid)
+        busy = self.begin(pool, sql("SELECT pg_sleep(60)"))
+        stopping = Deferred.fromCoroutine(pool.stop())
+        with self.assertRaises(ServiceUnavailable):
+            await busy
+        await stopping
+
     async def test_stop_unused(self) -> None:
         """A pool that did nothing can be stopped, twice."""
         pool = self.make_pool()
