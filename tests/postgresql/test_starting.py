@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from twisted.trial.unittest import TestCase
+from twisted.internet.defer import ensureDeferred
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from post3tw.model.errors import ServiceUnavailable
+from post3tw.service.sweeper import Sweeper, Task
+from post3tw.storage.postgresql.node import Node
+from post3tw.tap import makeService
 from post3tw.testing.postgresql import database_of, new_database, shared_cluster
 from tests.processes import KEYS, ServerProcess, client, in_thread, refused, start_server
 
@@ -18,6 +23,35 @@ id = "ada"
 display_name = "Ada"
 admin = true
 """
+
+
+async def ended(task: Task) -> object:
+    """What a task of a timer returns."""
+    return await task()
+
+
+class TimerTests(SynchronousTestCase):
+    """What one node does for all."""
+
+    def test_only_the_leader(self) -> None:
+        """The timers of a node do nothing unless it leads. (Nothing is started here: who does something, fails.)"""
+        server = makeService(
+            {"backend": "postgres", "dsn": "postgresql://h/d", "admin": "none"}, environ=KEYS, take_signals=False
+        )
+        (node,) = [part for part in server.parts.opened if isinstance(part, Node)]
+        tasks = {
+            name: task
+            for service in server.parts.services
+            if isinstance(service, Sweeper)
+            for name, task in service._tasks.items()
+            if name != "look for space"  # each on its own disk
+        }
+        self.assertEqual(sorted(tasks), ["abort stale uploads", "remove unreferenced blobs"])
+        for task in tasks.values():
+            self.assertIsNone(self.successResultOf(ensureDeferred(ended(task))))
+        node.leadership._until = float("inf")
+        for task in tasks.values():
+            self.failureResultOf(ensureDeferred(ended(task)), ServiceUnavailable)
 
 
 class StartingTests(TestCase):
