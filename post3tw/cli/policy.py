@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _explain(question: Question) -> int:
     explanation = explain(question)
-    print("\n".join(explanation.lines))
+    for line in explanation.lines:
+        print(_shown(line))
     return ALLOWED if explanation.decision.allowed else DENIED
 
 
@@ -50,11 +51,16 @@ def _check(options: argparse.Namespace) -> int:
     try:
         policy = parse_policy(text, bucket=options.bucket)
     except MalformedPolicy as error:
-        print(f"refused: {error.message}")
+        print(_shown(f"refused: {error.message}"))
         return DENIED
     audience = "public: it allows something to everybody" if is_public(policy) else "not public"
     print(f"taken: {len(policy.statements)} statement{'s' * (len(policy.statements) != 1)}, {audience}")
     return ALLOWED
+
+
+def _shown(line: str) -> str:
+    """The line without what a terminal would take for a command: policies, keys and tags come from others."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _parser() -> argparse.ArgumentParser:

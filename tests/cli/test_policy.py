@@ -114,6 +114,12 @@ class FileTests(_Verb):
         self.assertIn("statement 1 (All) of the bucket's policy:\n  {\n", said)
         self.assertIn('  "Sid": "All"', said)
 
+    def test_control_characters(self) -> None:
+        """What a policy's author wrote is no command for the terminal of whoever looks at it."""
+        said = self.explain("bob", policy=document(statement(Sid="a\x1b[2J")), status=0)
+        self.assertIn("statement 1 (a\\x1b[2J) of the bucket's policy", said)
+        self.assertNotIn("\x1b", said)
+
     def test_users(self) -> None:
         """Users are those of the identities file, in their own tenants, and name other tenants as in requests."""
         identities = ("--identities", self.file(IDENTITIES))

@@ -8,10 +8,10 @@ end; the ones between are looked for from left to right, and the leftmost place 
 it takes whatever is left. So each segment is searched once, in what the ones before it left over: no pattern makes
 another attempt necessary.
 
-A segment without `?` is searched by `str.find`. One with `?` is searched for at all places at once: a number whose bit
-i says "the segment may begin at i" is ANDed, for each character of the segment, with the places of this character in
-the text, shifted by where it stands in the segment. The work is the segment's length times the text's length over the
-bits of a machine word.
+A segment without `?` is searched by `str.find`, which is fast on what is usual and can be provoked on long texts.
+There, and with `?`, a segment is searched for at all places at once: a number whose bit i says "the segment may begin
+at i" is ANDed, for each character of the segment, with the places of this character in the text, shifted by where it
+stands in the segment. The work is the segment's length times the text's length over the bits of a machine word.
 
 Patterns come from policies, texts from requests; both may be hostile, and a text that is put in for a variable of a
 policy (`${aws:username}`) must not act as a pattern. Hence patterns are made of pieces, not of one string.
@@ -20,12 +20,15 @@ policy (`${aws:username}`) must not act as a pattern. Hence patterns are made of
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
 
 ANY: Final = "*"
 ONE: Final = "?"
+LONG: Final = 1024
+"""Characters: no key is longer, but a header can be."""
 
 
 @frozen
@@ -48,17 +51,14 @@ class Segment:
 
     def find(self, text: str, start: int, end: int) -> int:
         """The first position in text[start:end] where the segment is, -1 when it is not there."""
-        if len(self.runs) == 1:
+        if len(self.runs) == 1 and end - start < LONG:
             return text.find(self.runs[0], start, end)
         window = text[start:end]
         places = (1 << max(len(window) - self.length + 1, 0)) - 1
-        known: dict[str, int] = {}
         offset = 0
         for run in self.runs:
             for character in run:
-                if character not in known:
-                    known[character] = _places(window, character)
-                places &= known[character] >> offset
+                places &= _places(window, character) >> offset
                 if not places:
                     return -1
                 offset += 1
@@ -140,8 +140,9 @@ def wildcard_of(pieces: Iterable[tuple[str, bool]]) -> Wildcard:
 _NOWHERE = b"0" * 256
 
 
+@lru_cache(maxsize=64)
 def _places(text: str, character: str) -> int:
-    """A number whose bit i is set where text[i] is the character."""
+    """A number whose bit i is set where text[i] is the character; kept for other patterns that the text is tried on."""
     code = ord(character)
     try:
         narrow = text.encode("latin-1")

@@ -100,7 +100,7 @@ class OperatorTests(SynchronousTestCase):
 
 
 class QuantityTests(SynchronousTestCase):
-    """No value, one, several: the table of the theory of operation."""
+    """No value, one, several: the table of the theory of operation (AUZ-11)."""
 
     def test_truth_table(self) -> None:
         """Set operators count every value or any, negated ones those that are none of the policy's."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.service.policy.wildcards import wildcard, wildcard_of
+from post3tw.service.policy.wildcards import LONG, wildcard, wildcard_of
 
 _ALPHABET = st.text("ab/é€", max_size=12)
 _PATTERN = st.text("ab/é€*?", max_size=10)
@@ -54,6 +54,12 @@ class MatchingTests(SynchronousTestCase):
     def test_reference(self, pattern: str, text: str) -> None:
         """Every pattern matches what a textbook's slow table says."""
         self.assertEqual(wildcard(pattern).matches(text), _reference(pattern, text))
+
+    @given(_PATTERN, _ALPHABET)
+    def test_long_texts(self, pattern: str, text: str) -> None:
+        """In the midst of a long text the same is found."""
+        long, short = (f"{'-' * count}{text}{'-' * count}" for count in (LONG, 12))  # no pattern has 12 question marks
+        self.assertEqual(wildcard(f"-*{pattern}*-").matches(long), _reference(f"-*{pattern}*-", short))
 
     @given(st.lists(_ALPHABET, min_size=2, max_size=4), st.sampled_from(["*", "?", "*?*", "b?"]))
     def test_own_pattern(self, pieces: list[str], between: str) -> None:
