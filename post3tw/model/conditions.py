@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from post3tw.model.errors import NoSuchKey, NotModified, PreconditionFailed
-from post3tw.model.version import Version
+from post3tw.model.version import Incumbent, Version
 
 
 def _names(etag: str, tags: str) -> bool:
@@ -32,7 +32,7 @@ class WriteConditions:
         """Whether there is something to check."""
         return self != _NO_WRITE_CONDITIONS
 
-    def check(self, current: Version | None, key: str) -> None:
+    def check(self, current: Version | Incumbent | None, key: str) -> None:
         """Raise what S3 answers when `current` (None: no current object) does not meet the conditions.
 
         Raises:

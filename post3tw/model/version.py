@@ -93,6 +93,41 @@ class Version:
         """The version id that clients see."""
         return NULL_VERSION if self.is_null else version_token(self.seq, self.id)
 
+    @property
+    def retention(self) -> Retention:
+        """What keeps it from being removed."""
+        return self.description.retention
+
+    @property
+    def body(self) -> bytes | None:
+        """The id of its inline body."""
+        return None if self.placement is None else self.placement.body
+
+
+@frozen
+class Incumbent:
+    """What a write has to know of the version that it comes after, or takes the place of: a few columns of its row. The
+    attributes are those of Version."""
+
+    id: bytes
+    seq: int
+    is_null: bool
+    delete_marker: bool
+    created: int
+    size: int
+    etag: str
+    part_count: int | None
+    body: bytes | None
+    blob: bytes | None
+    retention: Retention
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where its bytes are; without their CRCs."""
+        if self.part_count is not None or self.delete_marker:
+            return None
+        return Placement(self.size, self.body, self.blob)
+
 
 def new_object(
     *,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
+from post3tw.model.bucket import Bucket
 from post3tw.model.errors import BucketChanged
 from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
@@ -83,14 +84,14 @@ class Store:
                 await before()
             if admission is None or admission.renew is None or admission.bucket is None:
                 return await self.index.run(transaction, locks)
-            generations = {admission.bucket.id: admission.bucket.generation}
+            decided = {admission.bucket.id: admission.bucket}
             try:
-                return await self.index.run(partial(_as_decided, transaction, generations), locks)
+                return await self.index.run(partial(_as_decided, transaction, decided), locks)
             except BucketChanged:
                 await admission.renew(caller)
         raise BucketChanged
 
 
-def _as_decided(transaction: Transaction[T], generations: dict[int, int], tx: Any) -> Awaitable[T]:
-    decided: Any = DecidedTransaction(tx, generations)  # an ITransaction, whose methods are the other one's
+def _as_decided(transaction: Transaction[T], buckets: dict[int, Bucket], tx: Any) -> Awaitable[T]:
+    decided: Any = DecidedTransaction(tx, buckets)  # an ITransaction, whose methods are the other one's
     return transaction(decided)

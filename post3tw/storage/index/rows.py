@@ -22,7 +22,7 @@ from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm, ChecksumType
 from post3tw.model.identity import Owner
 from post3tw.model.object_lock import NO_LOCK, Retention
-from post3tw.model.version import Description, Part, Placement, Upload, Version
+from post3tw.model.version import Description, Incumbent, Part, Placement, Upload, Version
 
 Row = Sequence[Any]
 """A row as a transaction gets it."""
@@ -85,13 +85,20 @@ def _description(
     retain_until: int | None,
     legal_hold: int,
 ) -> Description:
-    if retention_mode is None and retain_until is None and legal_hold == 0:
-        retention = NO_LOCK
-    else:
-        retention = Retention(retention_mode, retain_until, _legal_hold(legal_hold))
     return Description(
-        mapping_from_text(headers), mapping_from_text(metadata), mapping_from_text(tags), storage_class, acl, retention
+        mapping_from_text(headers),
+        mapping_from_text(metadata),
+        mapping_from_text(tags),
+        storage_class,
+        acl,
+        _retention(retention_mode, retain_until, legal_hold),
     )
+
+
+def _retention(mode: str | None, until: int | None, legal_hold: int) -> Retention:
+    if mode is None and until is None and legal_hold == 0:
+        return NO_LOCK
+    return Retention(mode, until, _legal_hold(legal_hold))
 
 
 # -- buckets ----------------------------------------------------------------------------------------------------------
@@ -177,9 +184,6 @@ UPDATE_VERSION = (
 )
 """Its parameters are those of INSERT_VERSION without bucket and key, then bucket, key and the seq of the row."""
 
-VERSION_WIDTH = 24
-"""How many columns VERSION_COLUMNS are."""
-
 
 def version_from_row(row: Row) -> Version:
     """The version of a row of VERSION_COLUMNS or VERSION_COLUMNS_WITH_BODY.
@@ -204,6 +208,33 @@ def version_from_row(row: Row) -> Version:
         placement,
         row[18],
         row[23],
+    )
+
+
+INCUMBENT_COLUMNS = (
+    "v.id, v.seq, v.is_null, v.delete_marker, v.created, v.size, v.etag, v.part_count, v.body, v.blob,"
+    " v.retention_mode, v.retain_until, v.legal_hold"
+)
+"""What `incumbent_from_row` reads; for `FROM versions v`."""
+
+INCUMBENT_WIDTH = 13
+"""How many columns INCUMBENT_COLUMNS are."""
+
+
+def incumbent_from_row(row: Row) -> Incumbent:
+    """The incumbent of a row of INCUMBENT_COLUMNS."""
+    return Incumbent(
+        row[0],
+        row[1],
+        row[2] != 0,
+        row[3] != 0,
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        _retention(row[10], row[11], row[12]),
     )
 
 

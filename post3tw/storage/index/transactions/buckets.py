@@ -61,6 +61,7 @@ async def find_bucket(tx: ITransaction, tenant: str, name: str) -> Bucket | None
 
 
 _REQUIRE = f"SELECT {BUCKET_COLUMNS} FROM buckets k WHERE k.id = ?"
+_GENERATION = "SELECT k.generation FROM buckets k WHERE k.id = ?"
 
 
 async def require_bucket(tx: ITransaction, bucket_id: int) -> Bucket:
@@ -70,28 +71,27 @@ async def require_bucket(tx: ITransaction, bucket_id: int) -> Bucket:
         NoSuchBucket: it is gone. The caller knows the name, and may add it.
         BucketChanged: it is not in the state that the transaction was decided on (see DecidedTransaction).
     """
-    row = await tx.one(_REQUIRE, bucket_id)
+    decided = decided_bucket(tx, bucket_id)
+    row = await tx.one(_REQUIRE if decided is None else _GENERATION, bucket_id)
     if row is None:
         raise NoSuchBucket
-    bucket = bucket_from_row(row)
-    refuse_other_state(tx, bucket_id, bucket.generation)
-    return bucket
+    return bucket_from_row(row) if decided is None else still(decided, row[0])
 
 
 class DecidedTransaction:
-    """A transaction that was decided on a state of a bucket, and is refused on another one.
+    """A transaction that was decided on a state of buckets, and is refused on another one.
 
     What was read to decide may be older than what the transaction sees: another request, or another node, may have
-    changed the bucket's policy meanwhile. The state is its generation, which is read in every write anyway.
+    changed the bucket's policy meanwhile. A state is known by its generation, so that is all that has to be read again.
 
     Args:
         tx: the transaction itself.
-        generations: by bucket, the one that the decision rested on.
+        buckets: those that the decision rested on, by id.
     """
 
-    __slots__ = ("all", "generations", "many", "memo", "one", "run", "write")
+    __slots__ = ("all", "buckets", "many", "memo", "one", "run", "write")
 
-    def __init__(self, tx: ITransaction, generations: Mapping[int, int]) -> None:
+    def __init__(self, tx: ITransaction, buckets: Mapping[int, Bucket]) -> None:
         self.one, self.all, self.run, self.write, self.many, self.memo = (
             tx.one,
             tx.all,
@@ -100,13 +100,23 @@ class DecidedTransaction:
             tx.many,
             tx.memo,
         )
-        self.generations = generations
+        self.buckets = buckets
 
 
-def refuse_other_state(tx: Any, bucket_id: int, generation: int) -> None:
-    """Raise BucketChanged when the transaction was decided on another generation of the bucket than this one."""
-    if type(tx) is DecidedTransaction and tx.generations.get(bucket_id, generation) != generation:
+def decided_bucket(tx: Any, bucket_id: int) -> Bucket | None:
+    """The bucket in the state that the transaction was decided on; None when it was not decided on any."""
+    return tx.buckets.get(bucket_id) if type(tx) is DecidedTransaction else None
+
+
+def still(decided: Bucket, generation: int) -> Bucket:
+    """The bucket that was decided on, if this is still its generation, and so every column what it was.
+
+    Raises:
+        BucketChanged: it is not.
+    """
+    if decided.generation != generation:
         raise BucketChanged
+    return decided
 
 
 async def note_object_acl(tx: ITransaction, bucket: Bucket, owner_id: str, acl: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from post3tw.model.errors import NoSuchBucket
-from post3tw.storage.index.transactions.buckets import refuse_other_state
+from post3tw.storage.index.transactions.buckets import decided_bucket, still
 from post3tw.storage.interfaces import ITransaction
 
 
@@ -68,7 +68,9 @@ async def _next_generation(tx: ITransaction, bucket_id: int) -> int:
     row = await tx.one("SELECT generation FROM buckets WHERE id = ?", bucket_id)
     if row is None:
         raise NoSuchBucket
-    refuse_other_state(tx, bucket_id, row[0])
+    decided = decided_bucket(tx, bucket_id)
+    if decided is not None:
+        still(decided, row[0])
     generation: int = row[0] + 1
     await tx.write("UPDATE buckets SET generation = ? WHERE id = ?", generation, bucket_id)
     return generation

@@ -23,7 +23,7 @@ from attrs import asdict, evolve
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.errors import AccessDenied, CorruptedData, InvalidBucketState, InvalidRequest
 from post3tw.model.object_lock import MODES, NO_LOCK, DefaultRetention, Retention
-from post3tw.model.version import Version
+from post3tw.model.version import Incumbent, Version
 from post3tw.storage.index.rows import legal_hold_to_column
 from post3tw.storage.index.transactions.buckets import require_bucket
 from post3tw.storage.index.transactions.changes import record_change
@@ -37,13 +37,13 @@ DEFAULT_RETENTION = "object-lock"
 # -- versions ---------------------------------------------------------------------------------------------------------
 
 
-def require_unlocked(version: Version, now: int, *, bypass_governance: bool = False) -> None:
+def require_unlocked(version: Version | Incumbent, now: int, *, bypass_governance: bool = False) -> None:
     """Let a version go only when neither retention nor a legal hold protects it.
 
     Raises:
         AccessDenied: one does.
     """
-    if version.description.retention.protects(now, bypass_governance=bypass_governance):
+    if version.retention.protects(now, bypass_governance=bypass_governance):
         raise _protected()
 
 

@@ -24,7 +24,7 @@ from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import NotImplementedHere
 from post3tw.model.identity import Owner
 from post3tw.model.object_lock import NO_LOCK
-from post3tw.model.version import NULL_VERSION, Placement, Version
+from post3tw.model.version import Incumbent, Placement, Version
 from post3tw.storage.index.rows import INSERT_VERSION, mapping_to_text, version_values
 from post3tw.storage.index.transactions.blobs import place, place_over, share
 from post3tw.storage.index.transactions.buckets import note_object_acl, require_bucket
@@ -34,6 +34,7 @@ from post3tw.storage.index.transactions.parts import copy_parts
 from post3tw.storage.index.transactions.versions import (
     bucket_and_latest,
     find_version,
+    null_incumbent,
     remove_version,
     replace_version,
     require_object,
@@ -80,7 +81,7 @@ async def put_version(
     slot = await _open_slot(tx, bucket_id, key, conditions, now)
     if slot.bucket.object_lock or version.description.retention is not NO_LOCK:
         version = await with_lock(tx, slot.bucket, version, now)
-    placement, body = version.placement, slot.replaced_body
+    placement, body = version.placement, None if slot.replaced is None else slot.replaced.body
     if placement is not None:
         if placement.body is not None and body is not None:
             placement = await place_over(tx, body, placement, data or b"")
@@ -129,13 +130,7 @@ class _Slot:
     bucket: Bucket
     seq: int
     is_null: bool
-    replaced: Version | None
-
-    @property
-    def replaced_body(self) -> bytes | None:
-        """The inline body that makes way."""
-        placement = None if self.replaced is None else self.replaced.placement
-        return None if placement is None else placement.body
+    replaced: Incumbent | None
 
 
 async def _open_slot(
@@ -151,7 +146,7 @@ async def _open_slot(
         return _Slot(bucket, seq, False, None)
     replaced = latest
     if latest is not None and not latest.is_null:
-        replaced = await find_version(tx, bucket_id, key, NULL_VERSION)
+        replaced = await null_incumbent(tx, bucket_id, key)
     if replaced is not None:
         require_unlocked(replaced, now)
     return _Slot(bucket, seq, True, replaced)
@@ -274,7 +269,7 @@ async def _delete_one(
     return Deletion(version_id, version.delete_marker)
 
 
-def _check_deletion(conditions: WriteConditions, latest: Version | None, key: bytes) -> None:
+def _check_deletion(conditions: WriteConditions, latest: Incumbent | None, key: bytes) -> None:
     """Conditions of a delete: a key that is not there at all fails If-Match (404), but none of the others."""
     if not conditions.any or (latest is None and conditions.if_match is None):
         return

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import MethodNotAllowed, NoSuchBucket, NoSuchKey, NoSuchVersion, OperationAborted
-from post3tw.model.version import NULL_VERSION, Version, parse_version_token
+from post3tw.model.version import NULL_VERSION, Incumbent, Version, parse_version_token
 from post3tw.storage.index.rows import (
     BUCKET_COLUMNS,
     FROM_VERSIONS,
     FROM_VERSIONS_WITH_BODY,
+    INCUMBENT_COLUMNS,
+    INCUMBENT_WIDTH,
     UPDATE_VERSION,
     VERSION_COLUMNS,
     VERSION_COLUMNS_WITH_BODY,
-    VERSION_WIDTH,
     bucket_from_row,
+    incumbent_from_row,
     version_from_row,
     version_values,
 )
 from post3tw.storage.index.transactions.blobs import release
-from post3tw.storage.index.transactions.buckets import refuse_other_state
+from post3tw.storage.index.transactions.buckets import decided_bucket, still
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
@@ -91,26 +93,35 @@ async def require_object(
     )
 
 
-_BUCKET_AND_LATEST = (
-    # The limit is inside, or PostgreSQL would join every version of the key before it finds the latest.
-    f"SELECT {VERSION_COLUMNS}, {BUCKET_COLUMNS} FROM buckets k"
-    " LEFT JOIN (SELECT * FROM versions WHERE bucket = ? AND key = ? ORDER BY seq DESC LIMIT 1) v ON v.bucket = k.id"
-    " LEFT JOIN blobs o ON o.id = v.blob WHERE k.id = ?"
+_LATEST_INCUMBENT = (
+    "LEFT JOIN versions v ON v.bucket = k.id AND v.key = ?"
+    " AND v.seq = (SELECT w.seq FROM versions w WHERE w.bucket = ? AND w.key = ? ORDER BY w.seq DESC LIMIT 1)"
+    " WHERE k.id = ?"
 )
+_INCUMBENT_AND_BUCKET = f"SELECT {INCUMBENT_COLUMNS}, {BUCKET_COLUMNS} FROM buckets k {_LATEST_INCUMBENT}"
+_INCUMBENT_AND_GENERATION = f"SELECT {INCUMBENT_COLUMNS}, k.generation FROM buckets k {_LATEST_INCUMBENT}"
+_NULL_INCUMBENT = f"SELECT {INCUMBENT_COLUMNS} FROM versions v WHERE v.bucket = ? AND v.key = ? AND v.is_null = 1"
 
 
-async def bucket_and_latest(tx: ITransaction, bucket_id: int, key: bytes) -> tuple[Bucket, Version | None]:
+async def bucket_and_latest(tx: ITransaction, bucket_id: int, key: bytes) -> tuple[Bucket, Incumbent | None]:
     """What a write begins with, in one statement: the bucket as it is now, and the key's latest version, if any.
 
     Raises:
         NoSuchBucket, BucketChanged: see require_bucket.
     """
-    row = await tx.one(_BUCKET_AND_LATEST, bucket_id, key, bucket_id)
+    decided = decided_bucket(tx, bucket_id)
+    sql = _INCUMBENT_AND_BUCKET if decided is None else _INCUMBENT_AND_GENERATION
+    row = await tx.one(sql, key, bucket_id, key, bucket_id)
     if row is None:
         raise NoSuchBucket
-    bucket = bucket_from_row(row[VERSION_WIDTH:])
-    refuse_other_state(tx, bucket_id, bucket.generation)
-    return bucket, None if row[0] is None else version_from_row(row)
+    bucket = bucket_from_row(row[INCUMBENT_WIDTH:]) if decided is None else still(decided, row[INCUMBENT_WIDTH])
+    return bucket, None if row[0] is None else incumbent_from_row(row)
+
+
+async def null_incumbent(tx: ITransaction, bucket_id: int, key: bytes) -> Incumbent | None:
+    """The key's null version, if there is one."""
+    row = await tx.one(_NULL_INCUMBENT, bucket_id, key)
+    return None if row is None else incumbent_from_row(row)
 
 
 async def require_still_there(tx: ITransaction, bucket_id: int, key: bytes, version: Version) -> None:
@@ -156,21 +167,17 @@ async def set_current(tx: ITransaction, bucket_id: int, key: bytes, latest: Vers
     )
 
 
-async def replace_version(tx: ITransaction, bucket_id: int, key: bytes, old: Version, new: Version, now: int) -> None:
+async def replace_version(tx: ITransaction, bucket_id: int, key: bytes, old: Incumbent, new: Version, now: int) -> None:
     """Let a version take the row of another one of its key, whose bytes are let go, unless `place_over` gave their
     place to the new ones."""
     if old.part_count is not None:
         await release_parts(tx, old.id, now)
-    elif new.placement is None or new.placement.body is None or new.placement.body != _body(old):
+    elif new.placement is None or new.placement.body is None or new.placement.body != old.body:
         await release(tx, old.id, old.placement, now)
     await tx.write(UPDATE_VERSION, *version_values(bucket_id, key, new)[2:], bucket_id, key, old.seq)
 
 
-def _body(version: Version) -> bytes | None:
-    return None if version.placement is None else version.placement.body
-
-
-async def remove_version(tx: ITransaction, bucket_id: int, key: bytes, version: Version, now: int) -> None:
+async def remove_version(tx: ITransaction, bucket_id: int, key: bytes, version: Version | Incumbent, now: int) -> None:
     """Delete a version's row and let go of its bytes."""
     await tx.write("DELETE FROM versions WHERE bucket = ? AND key = ? AND seq = ?", bucket_id, key, version.seq)
     if version.part_count is not None:
