@@ -57,8 +57,8 @@ _NOT_EXPANDED = frozenset({"policy", "signature", "x-amz-signature"})
 _HEADER_OF = {"acl": "x-amz-acl", "x-amz-checksum-algorithm": "x-amz-sdk-checksum-algorithm"}
 """Fields that have another name than the header of a PUT that says the same."""
 
-_OF_THE_REQUEST = frozenset({"content-length", "x-amz-content-sha256", "x-amz-date"})
-"""Headers that are about how a request travels; as fields they say nothing of the object."""
+_OF_THE_REQUEST = "content-length"
+"""The header of a PUT that is about the request; as a field it says nothing."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _C1_CONTROLS = re.compile("[\x80-\x9f]")
@@ -209,7 +209,7 @@ def put_headers(fields: Mapping[str, str]) -> dict[str, str]:
         if field == "tagging":
             tags = read_tagging(read_root(value.encode(), "Tagging")).tag_set or ()
             name, value = "x-amz-tagging", urlencode([(tag.key or "", tag.value or "") for tag in tags])
-        if name in _OF_THE_REQUEST or not _PUT.takes_header(name):
+        if name == _OF_THE_REQUEST or not _PUT.takes_header(name):
             if name.startswith("x-amz-checksum-"):
                 raise InvalidRequest(f"The checksum {name} is not supported.", header=name)
             continue

@@ -55,6 +55,14 @@ class RefusedTests(FormCase):
         client.send(wire(b"POST", b"/b", head, b"%x\r\n%b\r\n" % (len(start), start)))
         self.assert_refused(await client.reply("POST"), 400, "EntityTooLarge")
 
+    async def test_SIG_9_a_large_form_is_refused_at_once(self) -> None:
+        """SIG-9: a form that says how long it is, and is longer than the file may be, is not read."""
+        fields = self.fields(FIELDS, *PUBLIC, ["content-length-range", 0, 1000])
+        client = await self.connect()
+        head = [(b"Host", b"h"), (b"Content-Type", CONTENT_TYPE), (b"Content-Length", b"30000")]
+        client.send(wire(b"POST", b"/b", head, form(fields, b"x").removesuffix(b"\r\n--" + BOUNDARY + b"--\r\n")))
+        self.assert_refused(await client.reply("POST"), 400, "EntityTooLarge")
+
     async def test_SIG_9_no_permission(self) -> None:
         """SIG-9: a good policy does not help who may not put the object."""
 
@@ -75,6 +83,8 @@ class RefusedTests(FormCase):
         body = form(self.fields({"bucket": "other", "key": "k"}, *conditions))
         self.assert_refused(await self.post(body), 400, "InvalidArgument")
         self.assert_refused(await self.post(form(self.fields(FIELDS)), target=b"/other"), 403, "AccessDenied")
+        body = form(self.fields({"bucket": "other", "key": "k"}, {"bucket": "other"}, {"key": "k"}))
+        self.assert_refused(await self.post(body), 403, "AccessDenied")
         self.service.public = True
         self.assert_refused(await self.post(form({"bucket": "other", "key": "k"})), 400, "InvalidArgument")
 

@@ -12,6 +12,7 @@ from post3tw.api import types
 from post3tw.api.operations import OPERATIONS
 from post3tw.model.cors import CorsRule
 from post3tw.model.errors import BodyTooLarge, InvalidRequest, MalformedXML, NoSuchCorsConfiguration
+from post3tw.service import cors
 from post3tw.service.cors import MAX_RULES, BucketCors, CorsLookup, rules_of_document
 from post3tw.storage.index.transactions.buckets import delete_bucket
 from tests.service.stores import admitted, make_bucket, make_store
@@ -91,6 +92,14 @@ class ConfigurationTests(TestCase):
         self.assertIsNone(await self.lookup.rules_of("other", "bucket"))
         await self.store.index.run(lambda tx: delete_bucket(tx, self.bucket.id, 0))
         self.assertIsNone(await self.lookup.rules_of("", "bucket"))
+
+    async def test_few_are_remembered(self) -> None:
+        """Memory does not grow with the number of buckets."""
+        self.patch(cors, "REMEMBERED", 1)
+        await make_bucket(self.store, "other")
+        for name in ("bucket", "other", "bucket"):
+            self.assertEqual(await self.lookup.rules_of("", name), ())
+            self.assertEqual(len(self.lookup._remembered), 1)
 
     async def test_rules_are_read_once(self) -> None:
         """As long as the bucket does not change."""
