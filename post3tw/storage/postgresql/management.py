@@ -13,7 +13,6 @@ of txpostgres that is cancelled raises out of `cancel`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import psycopg2
@@ -21,7 +20,6 @@ from attrs import define, field
 from psycopg import OperationalError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionClosed
-from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txpostgres import reconnection, retrying, txpostgres
@@ -116,6 +114,15 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
             self.detector.checkForDeadConnection(Failure())
 
 
+class _AtOnce:
+    """Stands where txpostgres has a Cooperator, which would tell of a NOTIFY some turns of the reactor later."""
+
+    def cooperate(self, work: Iterator[object]) -> None:
+        """Do it."""
+        for _ in work:
+            pass
+
+
 @define(eq=False)
 class Management:
     """The connection.
@@ -147,8 +154,7 @@ class Management:
         """
         self._detector = _Detector(self)
         self._detector.addRecoveryHandler(self._recover)
-        cooperator = Cooperator(scheduler=partial(self.reactor.callLater, 0))
-        self._connection = _Connection(self.reactor, cooperator, self._detector)
+        self._connection = _Connection(self.reactor, _AtOnce(), self._detector)
         self._connection.addNotifyObserver(self._notified)
         try:
             await self.connect()
