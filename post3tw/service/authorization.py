@@ -17,7 +17,7 @@ What cannot be decided is denied.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,9 @@ from zope.interface import implementer
 
 from post3tw.api.operations import OPERATIONS
 from post3tw.model.bucket import Bucket
-from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchBucket, NoSuchKey, NoSuchVersion
+from post3tw.model.errors import AccessDenied, BucketChanged, MethodNotAllowed, NoSuchBucket, NoSuchKey, NoSuchVersion
 from post3tw.model.identity import Admission, Caller, Identity
-from post3tw.service.admitted import Ruling
+from post3tw.service.admitted import Ruling, admitted_access
 from post3tw.service.bucket_names import split_tenant
 from post3tw.service.bucket_rules import BucketRules, RulesOfBuckets
 from post3tw.service.demands import BYPASS, OF_WRITERS, Demand, Demands
@@ -49,6 +49,26 @@ BY_KEY = "DeleteObjects"
 
 BY_DOCUMENT = frozenset({"PutObjectLegalHold", "PutObjectRetention", "PutObjectTagging"})
 """Operations whose document says something that conditions of a policy are about."""
+
+
+def _limits_of_lists(access: BucketAccess) -> object:
+    return access.public_access, access.ownership
+
+
+def _grants_of_bucket(access: BucketAccess) -> object:
+    return access.acl
+
+
+DEPENDING: Mapping[str, Callable[[BucketAccess], object]] = {
+    "CopyObject": _limits_of_lists,
+    "CreateMultipartUpload": _limits_of_lists,
+    "PutBucketAcl": _limits_of_lists,
+    "PutBucketOwnershipControls": _grants_of_bucket,
+    "PutBucketPolicy": _limits_of_lists,
+    "PutObject": _limits_of_lists,
+    "PutObjectAcl": _limits_of_lists,
+}
+"""Operations that look at the configuration of access themselves, and at what of it."""
 
 
 @frozen
@@ -135,18 +155,29 @@ class AuthorizedService:
         caller.admission = Ruling(name, bucket, source, renew, rules.access, judge, charged)
 
     async def _renew(self, rule: _Rule, input: Any, caller: Caller) -> None:
-        """Decide again, on the bucket as it is now and not as a kept state of the index has it."""
+        """Decide again, on the bucket as it is now and not as a kept state of the index has it.
+
+        What was worked out from the former state for the transaction that is going to be run again must still hold.
+        """
+        before, bypassed = admitted_access(caller), rule.bypasses and input.bypass_governance_retention
         caller.admission = None
         tenant, name = split_tenant(caller, input.bucket)
         bucket = await self._index.run(lambda tx: find_bucket(tx, tenant, name))
         if bucket is None:
             raise NoSuchBucket(bucket_name=name)
         await self._admit(caller, rule, input, bucket, document_read=True)
+        if bypassed and not input.bypass_governance_retention:
+            raise AccessDenied()
+        depends = DEPENDING.get(rule.declaration.name)
+        if depends is not None and depends(before) != depends(admitted_access(caller)):
+            raise BucketChanged
 
     def _judge(self, caller: Caller, rule: _Rule, input: Any, bucket: Bucket, rules: BucketRules) -> RequestJudge:
+        # Not the caller itself, who is going to hold the judge: cycles wait for the garbage collector.
+        asking = Caller(caller.identity, caller.request_id, caller.source_ip, caller.secure, None, caller.facts)
         return RequestJudge(
             self._index,
-            caller,
+            asking,
             rule.declaration.name,
             input,
             Place(bucket, rules.access),

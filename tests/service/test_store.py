@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import evolve
@@ -103,6 +104,43 @@ class ChangeTests(AccessCase):
         caller = await self.admitted("PutObject", input)
         await self.store.index.run(lambda tx: delete_bucket(tx, self.bucket_id, 0))
         await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), NoSuchBucket)
+
+    async def test_a_list_that_is_not_taken_any_more(self) -> None:
+        """A public list that was taken before BlockPublicAcls was set is not written after it."""
+        method = self.service.operations()["PutObject"]
+        input = types.PutObjectInput(bucket="bucket", key="key", acl="public-read")
+        caller = Caller(ADA)
+        await self.service.admit(caller, "PutObject", input)
+        body = BytesBody(b"data")
+        delivered = body.deliver_to
+
+        def deliver_to(consumer: Any) -> Any:
+            return ensureDeferred(self.block()).addCallback(lambda _: delivered(consumer))
+
+        self.patch(BytesBody, "deliver_to", lambda _, consumer: deliver_to(consumer))
+        await self.assertFailure(ensureDeferred(method(caller, input, body)), BucketChanged)
+        self.assertEqual(await self.stored(), 0)
+
+    async def block(self) -> None:
+        """Set BlockPublicAcls."""
+        block = types.PublicAccessBlockConfiguration(block_public_acls=True)
+        await self.call(ADA, "PutPublicAccessBlock", public_access_block_configuration=block)
+
+    async def test_a_bypass_that_is_not_allowed_any_more(self) -> None:
+        """Retention that could be bypassed when the call was admitted is not, when it could not when it is done."""
+        await self.call(ADA, "CreateBucket", bucket="locked", object_lock_enabled_for_bucket=True)
+        until = datetime(2100, 1, 1, tzinfo=UTC)
+        lock: dict[str, Any] = {"object_lock_mode": "GOVERNANCE", "object_lock_retain_until_date": until}
+        put = await self.call(ADA, "PutObject", bucket="locked", checksum_crc32="rfPzYw==", **lock)
+        method = self.service.operations()["DeleteObject"]
+        input = types.DeleteObjectInput(
+            bucket="locked", key="key", version_id=put.version_id, bypass_governance_retention=True
+        )
+        caller = Caller(ADA)
+        await self.service.admit(caller, "DeleteObject", input)
+        await self.allow({"Effect": "Deny", "Action": "s3:BypassGovernanceRetention"}, bucket="locked")
+        await self.assertFailure(ensureDeferred(method(caller, input)), AccessDenied)
+        self.assertEqual(await self.stored(), 1)
 
     async def test_many_changes_at_once(self) -> None:
         """Many changes of one bucket's configuration at once all pass, one after the other."""
