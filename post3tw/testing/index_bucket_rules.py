@@ -230,7 +230,7 @@ class BucketRules(IndexFixture):
         index = await self.with_bucket()
 
         async def put(tx: ITransaction, generation: int, bucket_id: int = 1) -> int:
-            decided: Any = DecidedTransaction(tx, {bucket_id: generation})
+            decided: Any = DecidedTransaction(tx, {bucket_id: bucket(bucket_id, generation=generation)})
             await require_bucket(decided, 1)
             return await put_document(decided, 1, "cors", b"1")
 
