@@ -57,7 +57,7 @@ STATEMENT_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 45.0
 """Seconds."""
 
-_WALKS: Mapping[str, str | int] = {
+WALKS: Mapping[str, str | int] = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "enable_seqscan": "off",
@@ -117,11 +117,11 @@ class PostgresIndex:
     _open: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        writing = {**_WALKS, "lock_timeout": _milliseconds(LOCK_TIMEOUT), "statement_timeout": 0}
+        writing = {**WALKS, "lock_timeout": _milliseconds(LOCK_TIMEOUT), "statement_timeout": 0}
         if self.durability == "relaxed":
             writing["synchronous_commit"] = "off"
         reading = {
-            **_WALKS,
+            **WALKS,
             "statement_timeout": _milliseconds(STATEMENT_TIMEOUT),
             "default_transaction_read_only": "on",
         }

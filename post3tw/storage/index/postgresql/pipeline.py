@@ -13,7 +13,8 @@ first meets it. Answers come in binary; psycopg's loaders make rows of them.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from time import monotonic
 from typing import Any, ClassVar, cast
 from weakref import WeakKeyDictionary
 
@@ -21,15 +22,22 @@ from attrs import define, field, frozen
 from psycopg import Error, OperationalError
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.waiting import Ready, Wait
 
-from post3tw.storage.index.postgresql.statements import Request
+from post3tw.storage.index.postgresql.statements import Request, request
 from post3tw.storage.postgresql.connection import Connection
 
 _BINARY = 1
 _PREPARED_LIMIT = 400
 """Statements that a connection prepares. More distinct ones than that are no hot path, and each takes memory there."""
+
+PLANS_KEPT = 5.0
+"""Seconds for which a connection keeps its plans. One that was made while a table was known to be empty reads it
+whole, and is kept until the next ANALYZE: with autovacuum's one minute, that is minutes of ever slower writes to a
+new store. Making all of them anew costs about 5 ms."""
+
+_FORGET_PLANS = request("DISCARD PLANS")
 
 _ANSWERED = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
 
@@ -92,16 +100,20 @@ class Pipeline:
         connection: in autocommit.
         exchanges: how many there were on it.
         all_exchanges: how many there were in this process.
+        seconds: a clock that only goes forward.
     """
 
     all_exchanges: ClassVar[int] = 0
 
     connection: Connection
+    seconds: Callable[[], float] = monotonic
     exchanges: int = field(default=0, init=False)
     _prepared: set[bytes] = field(factory=set, init=False, repr=False)
     _rows_of: Any = field(init=False, repr=False)
+    _plan_until: float = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self._plan_until = self.seconds() + PLANS_KEPT
         self._rows_of = Transformer(self.connection)
         self.connection.pgconn.enter_pipeline_mode()
 
@@ -115,6 +127,10 @@ class Pipeline:
         self.exchanges += 1
         Pipeline.all_exchanges += 1
         try:
+            in_transaction = self.connection.pgconn.transaction_status != TransactionStatus.IDLE
+            if not in_transaction and self.seconds() >= self._plan_until:
+                self._plan_until = self.seconds() + PLANS_KEPT
+                await self.connection.wait(self._exchange([_FORGET_PLANS]))
             return await self.connection.wait(self._exchange(batch))
         except Error:
             self.connection.drop()
