@@ -115,8 +115,6 @@ class FormBody:
             fields.callback(None)
 
     def _give(self, piece: bytes) -> None:
-        if self._error is not None:
-            return
         if self._consumer is None:
             self._held.append(piece)
             return

@@ -58,7 +58,7 @@ class FormBodyTests(SynchronousTestCase):
     """One form, step by step."""
 
     def setUp(self) -> None:
-        self.upstream = Upstream()
+        self.upstream: Any = Upstream()
         self.body = FormBody(self.upstream, MultipartForm(BOUNDARY))
         self.fields = Deferred.fromCoroutine(self.body.read_fields())
 

@@ -181,6 +181,19 @@ class RefusedTests(FormCase):
         reply = await self.ask(wire(b"POST", b"/b", [(b"Host", b"h"), (b"Content-Type", CONTENT_TYPE)]), "POST")
         self.assert_refused(reply, 411, "MissingContentLength")
 
+    async def test_the_rest_is_thrown_away(self) -> None:
+        """What comes after a refusal is not looked at any more, and the next request on the connection is served."""
+        body = form(FIELDS, b"x" * 100_000)
+        client = await self.connect()
+        head = [(b"Host", b"h"), (b"Content-Type", CONTENT_TYPE), (b"Content-Length", b"%d" % len(body))]
+        client.send(wire(b"POST", b"/b", head, body[:500]))
+        self.assert_refused(await client.reply("POST"), 403, "AccessDenied")
+        (channel,) = self.site._channels
+        assert channel._body is not None
+        self.assertIsNone(channel._body._consumer)
+        client.send(body[500:] + self.signed(b"GET", b"/b/missing"))
+        self.assertEqual((await client.reply()).status, 404)
+
     async def test_client_goes_away(self) -> None:
         """A client that leaves in the middle of the file leaves nothing, and no traceback."""
         client = await self.connect()
