@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -58,8 +58,8 @@ class FormBodyTests(SynchronousTestCase):
     """One form, step by step."""
 
     def setUp(self) -> None:
-        self.upstream: Any = Upstream()
-        self.body = FormBody(self.upstream, MultipartForm(BOUNDARY))
+        self.upstream = Upstream()
+        self.body = FormBody(cast(Any, self.upstream), MultipartForm(BOUNDARY))
         self.fields = Deferred.fromCoroutine(self.body.read_fields())
 
     def test_waits_between_fields_and_file(self) -> None:
