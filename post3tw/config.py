@@ -189,7 +189,7 @@ OPTIONS = (
     Option(
         "trusted-proxy",
         "",
-        "A network (CIDR) whose X-Forwarded-For is believed. Repeatable.",
+        "A network (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed. Repeatable.",
         _network,
         True,
     ),

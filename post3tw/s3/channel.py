@@ -254,6 +254,8 @@ class S3Channel(http.HTTPChannel):
 
     def _dispatch(self, head: RequestHead) -> None:
         head.peer, head.secure = self.peer or "", self.secure
+        if self.secure:
+            head.tls_version = self._tls_version()
         body = IncomingBody(self, head.content_length)
         self._body = None if body.complete else body
         self._since, self._mark = self.site.seconds(), 0
@@ -262,6 +264,11 @@ class S3Channel(http.HTTPChannel):
             self.site.refuse(request, SlowDown())
         else:
             request.process()
+
+    def _tls_version(self) -> str:
+        """Which TLS the handshake, long over when a request is here, agreed on."""
+        name: str = self.transport.getHandle().get_protocol_version_name()
+        return name.removeprefix("TLSv")
 
     def _refuse(self, error: DomainError) -> None:
         """Answer what is not a request. Nothing after it can be trusted to begin where we think it does."""

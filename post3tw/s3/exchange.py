@@ -33,6 +33,7 @@ class RequestHead:
         keep_alive: whether the client wants to use the connection again.
         peer: the address at the other end of the connection.
         secure: whether the connection is TLS.
+        tls_version: of the connection, such as "1.3"; empty when it is not TLS.
     """
 
     method: str
@@ -45,6 +46,7 @@ class RequestHead:
     keep_alive: bool = False
     peer: str = ""
     secure: bool = False
+    tls_version: str = ""
 
 
 class IExchange(Interface):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from post3tw.s3.exchange import RequestHead
+from post3tw.s3.proxies import TrustedProxies
 from post3tw.wire.dates import parse_amz_date
 
 _VERSION_4, _VERSION_2 = "AWS4-HMAC-SHA256", "AWS"
@@ -16,19 +17,24 @@ _HEADERS = {"aws:referer": "referer", "aws:useragent": "user-agent"}
 """Condition keys whose value is a header. Only these: no other header can become a key."""
 
 
-def request_facts(head: RequestHead, signed: bool, now: Callable[[], int]) -> Mapping[str, str]:
+def request_facts(
+    head: RequestHead, signed: bool, now: Callable[[], int], proxies: TrustedProxies
+) -> Mapping[str, str]:
     """Values by the names of condition keys in lower case.
 
     Args:
         head: of the request.
         signed: whether somebody signed it.
         now: milliseconds since the epoch.
+        proxies: which of them are believed. Which TLS the client spoke with one of them is not known.
     """
     facts = {key: head.headers[name] for key, name in _HEADERS.items() if name in head.headers}
     query = dict(parse_qsl(head.target.partition(b"?")[2].decode("latin-1"), keep_blank_values=True))
     content = head.headers.get("x-amz-content-sha256") or query.get("X-Amz-Content-Sha256")
     if content is not None:
         facts["s3:x-amz-content-sha256"] = content
+    if head.tls_version and not proxies.forwarded(head):
+        facts["s3:tlsversion"] = head.tls_version
     if signed:
         facts |= _signature(head, query, now)
     return facts

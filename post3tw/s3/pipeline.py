@@ -219,8 +219,8 @@ class Pipeline:
         self._answer(exchange, record, *error_reply(error, resource, record.request_id, self.host_id))
 
     def _caller(self, identity: Identity | None, record: RequestRecord, head: RequestHead) -> Caller:
-        facts = partial(request_facts, head, identity is not None, self.ids.now)
-        return Caller(identity, record.request_id, record.remote_ip, head.secure, facts=facts)
+        facts = partial(request_facts, head, identity is not None, self.ids.now, self.proxies)
+        return Caller(identity, record.request_id, record.remote_ip, self.proxies.secure(head), facts=facts)
 
     def _opened(self, exchange: IExchange) -> RequestRecord:
         head = exchange.head

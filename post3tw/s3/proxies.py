@@ -1,4 +1,4 @@
-"""Whose request it is when it came through a proxy."""
+"""Whose request it is, and how it was sent, when it came through a proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Network = IPv4Network | IPv6Network
 
 @frozen
 class TrustedProxies:
-    """Believes X-Forwarded-For as far as proxies wrote it that are known."""
+    """Believes X-Forwarded-For and X-Forwarded-Proto as far as proxies wrote them that are known."""
 
     networks: tuple[Network, ...] = ()
 
@@ -33,6 +33,17 @@ class TrustedProxies:
             if not self._trusts(address):
                 break
         return peer
+
+    def forwarded(self, head: RequestHead) -> bool:
+        """Whether the request came through a proxy that we trust."""
+        return bool(self.networks) and self._trusts(head.peer)
+
+    def secure(self, head: RequestHead) -> bool:
+        """Whether the client sent the request over TLS: what the proxy says that it heard, or our own connection."""
+        if not self.networks:
+            return head.secure
+        heard = head.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        return heard == "https" if heard and self._trusts(head.peer) else head.secure
 
     def _trusts(self, text: str) -> bool:
         address = _parsed(text)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.s3.exchange import RequestHead
 from post3tw.s3.facts import request_facts
+from post3tw.s3.proxies import TrustedProxies
 
 NOW = 1_369_353_600_000  # 20130524T000000Z
 
@@ -14,7 +17,7 @@ def facts(target: bytes = b"/bucket/key", signed: bool = True, **headers: str) -
     """Those of a request with these headers."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     head = RequestHead("GET", target, "HTTP/1.1", [], named)
-    return dict(request_facts(head, signed, lambda: NOW + 60_000))
+    return dict(request_facts(head, signed, lambda: NOW + 60_000, TrustedProxies()))
 
 
 class FactsTests(SynchronousTestCase):
@@ -31,6 +34,12 @@ class FactsTests(SynchronousTestCase):
             x_forwarded_for="10.0.0.1",
         )
         self.assertEqual(found, {"aws:referer": "http://example.com/", "aws:useragent": "curl"})
+
+    def test_tls_version(self) -> None:
+        """The version of TLS is known of our own connections, not of those to a proxy."""
+        head = RequestHead("GET", b"/", "HTTP/1.1", [], {}, peer="10.0.0.1", secure=True, tls_version="1.3")
+        for networks, expected in (((), {"s3:tlsversion": "1.3"}), ((ip_network("10.0.0.0/8"),), {})):
+            self.assertEqual(request_facts(head, False, lambda: NOW, TrustedProxies(networks)), expected)
 
     def test_signed_by_header(self) -> None:
         """A request that is signed in its header, by either version."""

@@ -61,7 +61,7 @@ class OwnPagesTests(ServingTestCase):
 
 
 class ProxyTests(SynchronousTestCase):
-    """X-Forwarded-For."""
+    """X-Forwarded-For and X-Forwarded-Proto."""
 
     def _client(self, peer: str, forwarded: str | None, *networks: str) -> str:
         headers = {} if forwarded is None else {"x-forwarded-for": forwarded}
@@ -86,6 +86,23 @@ class ProxyTests(SynchronousTestCase):
             (None, "10.0.0.1"),
         ):
             self.assertEqual(self._client("10.0.0.1", forwarded, "10.0.0.0/8", "fd00::/8"), client, forwarded)
+
+    def test_AUZ_11_tls(self) -> None:
+        """Whether the client spoke TLS is what a trusted proxy says, and nobody else; else it is our connection."""
+        for peer, forwarded, own, expected in (
+            ("10.0.0.1", "https", False, True),
+            ("10.0.0.1", "http", True, False),
+            ("10.0.0.1", "http, HTTPS", False, True),
+            ("10.0.0.1", "https, http", True, False),
+            ("10.0.0.1", "", True, True),
+            ("10.0.0.1", None, False, False),
+            ("192.0.2.1", "https", False, False),
+            ("192.0.2.1", "http", True, True),
+        ):
+            headers = {} if forwarded is None else {"x-forwarded-proto": forwarded}
+            head = RequestHead("GET", b"/", "HTTP/1.1", [], headers, peer=peer, secure=own)
+            self.assertIs(TrustedProxies((ip_network("10.0.0.0/8"),)).secure(head), expected, (peer, forwarded, own))
+            self.assertIs(TrustedProxies().secure(head), own)
 
 
 class RedactionTests(SynchronousTestCase):

@@ -40,9 +40,11 @@ class HeaderOverTlsTests(OverTls, test_authentication.HeaderTests):
     """Signatures in the header."""
 
     async def test_identifies_the_caller(self) -> None:
-        """The service is told that the connection is safe."""
+        """The service is told that the connection is safe, and how safe."""
         await self.ask(self.signed(b"PUT", b"/b/k", body=b"abc"))
-        self.assertTrue(self.service.callers[0].secure)
+        caller = self.service.callers[0]
+        self.assertTrue(caller.secure)
+        self.assertEqual(caller.facts()["s3:tlsversion"], "1.3")
 
 
 class AnonymousOverTlsTests(OverTls, test_authentication.AnonymousTests):
