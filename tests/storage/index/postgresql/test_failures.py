@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import quote
 
 import psycopg
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from post3tw.model.errors import ServiceUnavailable, SlowDown
@@ -14,8 +16,9 @@ from post3tw.storage.index.transactions.buckets import create_bucket, find_bucke
 from post3tw.storage.interfaces import ITransaction, Lock
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.failures import DatabaseFailed
+from post3tw.storage.postgresql.migrations import schema_scripts
 from post3tw.testing.index_fixture import bucket
-from post3tw.testing.postgresql import shared_cluster
+from post3tw.testing.postgresql import Cluster, database_of, shared_cluster
 from tests.storage.index.postgresql.case import OneNode, PostgresCase
 
 INSERT = "INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)"
@@ -128,3 +131,45 @@ class FailureTests(PostgresCase):
             index.run(lambda tx: tx.run("UPDATE nothing SET a = 1")), index.read(lambda tx: tx.one("SELECT nothing"))
         )
         self.assertEqual([type(outcome) for outcome in outcomes], [DatabaseFailed] * 2)
+
+
+class DurabilityTests(PostgresCase):
+    """What an acknowledgement means."""
+
+    async def setting(self, **options: str) -> object:
+        """What writers commit with."""
+        index = await self.started(**options)
+        row = await index.run(lambda tx: tx.one("SHOW synchronous_commit"))
+        return None if row is None else row[0]
+
+    async def test_durability(self) -> None:
+        """Commits wait for what the database is configured to wait for, unless durability is relaxed."""
+        [(name,)] = self.query("SELECT current_database()")
+        self.query(f'ALTER DATABASE "{name}" SET synchronous_commit = remote_apply')
+        self.assertEqual(await self.setting(), "remote_apply")
+        self.assertEqual(await self.setting(durability="relaxed"), "off")
+
+    async def test_unknown_outcome(self) -> None:
+        """A COMMIT whose answer does not come is never believed, though it may have been done: not when the connection
+        ends, and not when the time for it is over."""
+        self.patch(index_module, "ANSWER_TIMEOUT", 1.0)
+        # Commits wait for a standby that there is not.
+        settings = {"synchronous_standby_names": "nobody", "synchronous_commit": "local"}
+        with Cluster(settings=settings) as cluster:
+            self.dsn = cluster.create_database()
+            with psycopg.connect(self.dsn, autocommit=True) as connection:
+                for _, script in sorted(schema_scripts().items()):
+                    connection.execute(script.encode())
+            self.dsn += "&options=" + quote("-c synchronous_commit=on")
+            index = self.make_index()
+            await index.start()
+            waiting = Deferred.fromCoroutine(index.run(partial(insert, name=b"terminated")))
+            while not cluster.terminate_backends(self.dsn, "COMMIT"):
+                await deferLater(index.reactor, 0.01)
+            await self.assertFailure(waiting, ServiceUnavailable)
+            [late] = await self.together(index.run(partial(insert, name=b"late")))
+            self.assertIsInstance(late, ServiceUnavailable)
+            cluster.terminate_backends(self.dsn)
+            found = cluster.query("SELECT id FROM bodies ORDER BY id", database=database_of(self.dsn))
+            self.assertEqual(found, [(b"late",), (b"terminated",)])
+            await index.stop()
