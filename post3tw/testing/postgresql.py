@@ -124,12 +124,16 @@ class Cluster:
 
     def follow(self, primary: Cluster) -> Self:
         """Instead of an empty cluster make a copy of a running one, as its streaming standby, and start it."""
+        self.copy(primary, "--write-recovery-conf")
+        return self.start()
+
+    def copy(self, primary: Cluster, *options: str) -> None:
+        """Instead of an empty cluster make a copy of a running one, not started."""
         self.make_directory()
         self.password = primary.password
         copy = [f"--pgdata={self.data}", f"--dbname={primary.dsn()}", "--checkpoint=fast", "--no-sync"]
-        self.run("pg_basebackup", *copy, "--write-recovery-conf")
+        self.run("pg_basebackup", *copy, *options)
         self.configure(self._configuration())
-        return self.start()
 
     def promote(self) -> None:
         """Make a standby a primary; returns when it takes writes."""
@@ -268,7 +272,7 @@ class Cluster:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd="/",
-            **_as_user(),
+            **as_user(),
         )
         atexit.register(self.close)
 
@@ -289,7 +293,7 @@ class Cluster:
                 cwd=self.directory,
                 env=environ | {"PGPASSWORD": self.password},
                 check=False,
-                **_as_user(),
+                **as_user(),
             )
             output.seek(0)
             said = output.read()
@@ -362,7 +366,7 @@ def _user() -> pwd.struct_passwd | None:
     return pwd.getpwnam("postgres" if "postgres" in names else "nobody")
 
 
-def _as_user() -> dict[str, Any]:
+def as_user() -> dict[str, Any]:
     """Arguments of a subprocess that make it run as this user."""
     user = _user()
     return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}

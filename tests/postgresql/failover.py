@@ -22,6 +22,9 @@ from post3tw.testing.postgresql import SUPERUSER, Cluster
 from post3tw.testing.server import RunningServer
 from tests.postgresql.case import Load, client, node
 
+PATIENCE = 120.0
+"""Seconds within which the clients get their writes done."""
+
 
 @define
 class Pair:
@@ -88,7 +91,7 @@ def fail_over(pair: Pair, seed: int, before: int = 200, after: int = 100) -> Out
     one, two = (made.endpoint for made in pair.nodes)
     assert client(one).ask("PUT", "/bucket").status == 200
     with Load([one, two], seed=seed) as load:
-        assert load.wait_for(before), load.refused
+        assert load.wait_for(before, PATIENCE), load.refused
         acknowledged = load.acknowledged
         begin = time.monotonic()
         pair.primary.kill()
@@ -97,7 +100,7 @@ def fail_over(pair: Pair, seed: int, before: int = 200, after: int = 100) -> Out
         while client(two).ask("PUT", "/bucket/probe", body=b"probe").status != 200:
             assert time.monotonic() - begin < 60, "no write succeeds"
         served = time.monotonic() - begin
-        assert load.wait_for(after), load.refused
+        assert load.wait_for(after, PATIENCE), load.refused
     lost = load.lost()
     load.move(two)
     lost += load.lost()
@@ -113,7 +116,7 @@ def main() -> int:
     lost = 0
     for seed in range(arguments.rounds):
         with Pair(not arguments.asynchronous) as pair:
-            outcome = fail_over(pair, seed, before=1000, after=500)
+            outcome = fail_over(pair, seed, before=500, after=300)
         sys.stdout.write(f"{outcome}\n")
         lost += len(outcome.lost)
     return 1 if lost else 0
