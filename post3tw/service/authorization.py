@@ -264,7 +264,9 @@ async def _require_all(judge: RequestJudge, rule: _Rule, input: Any) -> None:
     for demand in rule.demands.on_target(input, judge.target.bucket):
         if granted_by_list and demand.action in OF_WRITERS:
             demand = evolve(demand, unless_denied=True)
-        decision = await judge.require(demand)
+        decision = judge.at_first_sight(demand, judge.target)
+        if not decision.allowed:
+            decision = await judge.require(demand)
         granted_by_list = granted_by_list or decision.reason is Reason.BUCKET_ACL
 
 

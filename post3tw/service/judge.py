@@ -125,12 +125,15 @@ class RequestJudge:
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    async def _decide(self, demand: Demand, place: Place) -> Decision:
-        request = self._request(demand, place)
+    def at_first_sight(self, demand: Demand, place: Place) -> Decision:
+        """The decision without the object: UNDECIDED when it depends on that."""
         known: ObjectAccess | Missing = UNREAD if demand.key is not None else ABSENT
-        decision = decide(request, place.access, known)
+        return decide(self._request(demand, place), place.access, known)
+
+    async def _decide(self, demand: Demand, place: Place) -> Decision:
+        decision = self.at_first_sight(demand, place)
         if decision.outcome is Outcome.UNDECIDED:
-            decision = decide(request, place.access, await self._object(demand, place))
+            decision = decide(self._request(demand, place), place.access, await self._object(demand, place))
         return decision
 
     def _request(self, demand: Demand, place: Place) -> Request:

@@ -204,10 +204,11 @@ def _is_own(request: Request, bucket: BucketAccess) -> bool:
 
 def _denied(request: Request, bucket: BucketAccess, object: Object) -> Decision | None:
     """Step 2: EXPLICIT_DENY, UNDECIDED, or None when no statement denies."""
-    policies = request.identity_policies
-    if bucket.policy is not None and not (request.action in POLICY_ACTIONS and _is_own(request, bucket)):
-        policies = (bucket.policy, *policies)
-    return _first_concerning(Effect.DENY, policies, request, bucket.tenant, object)
+    policies, policy = request.identity_policies, bucket.policy
+    if policy is not None and not (request.action in POLICY_ACTIONS and _is_own(request, bucket)):
+        policies = (policy, *policies)
+    denying = tuple(p for p in policies if p.about(request.action, request.identity)[0])
+    return _first_concerning(Effect.DENY, denying, request, bucket.tenant, object) if denying else None
 
 
 def _granted(request: Request, bucket: BucketAccess, object: Object) -> Decision:
