@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from threading import Event
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from post3tw.testing.postgresql import Cluster
 from tests.hostile.case import wait_until
 from tests.postgresql.case import Load, NodesCase, client
 from tests.postgresql.failover import Pair, fail_over
@@ -55,4 +57,29 @@ class KilledNodeTests(NodesCase):
             self.assertTrue(wait_until(lambda: len(cluster.connections(dsn)) < connected))  # noqa: B023
         for node in survivors:
             self.assertFalse("Traceback" in node.output)
-        self.assertEqual(client(survivors[0].endpoint).ask("GET", "/bucket?list-type=2").status, 200)
+
+    def test_frozen_node(self) -> None:
+        """A node stops in the middle of a transaction, as a machine does that is suspended: the database ends what it
+        has begun, so others wait for its locks for seconds and not for hours, and it goes on when it is woken."""
+        cluster = self.start_cluster()
+        dsn = cluster.create_database()
+        frozen, other = self.start_node(dsn), self.start_node(dsn)
+        self.addCleanup(frozen.send_signal, signal.SIGCONT)
+        self.make_bucket(other)
+        with Load([frozen.endpoint]) as load:
+            while not self.in_transaction(cluster, dsn):
+                frozen.send_signal(signal.SIGCONT)
+                self.assertTrue(load.wait_for(5))
+                frozen.send_signal(signal.SIGSTOP)
+                Event().wait(0.05)  # the database finishes what it was told
+            self.assertEqual(client(other.endpoint).ask("PUT", "/other").status, 200)
+            self.assertTrue(wait_until(lambda: not self.in_transaction(cluster, dsn)))
+            self.recovers(other.endpoint)
+            frozen.send_signal(signal.SIGCONT)
+            self.recovers(frozen.endpoint)
+        self.assertEqual(load.lost(), [])
+        self.assertEqual(set(load.refused) - TRANSIENT, set())
+
+    def in_transaction(self, cluster: Cluster, dsn: str) -> bool:
+        """Whether a connection holds a transaction in which it does nothing."""
+        return any(state == "idle in transaction" for state, _ in cluster.connections(dsn))

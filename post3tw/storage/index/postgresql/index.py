@@ -28,7 +28,8 @@ database.
 
 **Timeouts.** Nothing waits for ever: locks LOCK_TIMEOUT, reading statements STATEMENT_TIMEOUT, any answer
 ANSWER_TIMEOUT. Writers have no statement_timeout, because one that ends a COMMIT which waits for a synchronous
-standby is no error to PostgreSQL: the COMMIT is reported as done, although it may be lost with the primary.
+standby is no error to PostgreSQL: the COMMIT is reported as done, although it may be lost with the primary. A node that
+stops in the middle of a group (a suspended machine, a broken network) keeps its locks for IDLE_TIMEOUT.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ WRITERS, POINT_READERS, SNAPSHOT_READERS = 2, 2, 4
 """Connections, unless told otherwise."""
 
 LOCK_TIMEOUT = 10.0
+IDLE_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 45.0
 """Seconds."""
@@ -134,6 +136,7 @@ class PostgresIndex:
         )
 
     def _pool(self, size: int, settings: Mapping[str, str | int]) -> Pool:
+        settings = {**settings, "idle_in_transaction_session_timeout": _milliseconds(IDLE_TIMEOUT)}
         return Pool(self.reactor, self.dsn, size, settings, answer_timeout=ANSWER_TIMEOUT)
 
     @property
