@@ -126,6 +126,26 @@ class NodesTests(PostgresCase):
                 self.assertEqual(len(self.query("SELECT 1 FROM buckets")), 1)
             self.query("TRUNCATE buckets, versions, current, bodies")
 
+    async def test_deadlock(self) -> None:
+        """When two hold a bucket shared and want to note something in its row, one is run again, and both succeed."""
+        [(name,)] = self.query("SELECT current_database()")
+        self.query(f'ALTER DATABASE "{name}" SET deadlock_timeout = 10')
+        nodes = await self.nodes()
+        holding = 0
+
+        async def note(tx: ITransaction) -> None:
+            nonlocal holding
+            await tx.one("SELECT 1")  # answered when the bucket is held
+            holding += 1
+            while holding < 2:
+                await tx.one("SELECT 1")
+            await tx.run("UPDATE buckets SET object_acls = object_acls + 1")
+
+        outcomes = await self.together(*(node.run(note, [Lock(1)]) for node in nodes))
+        self.assertEqual(outcomes, [None, None])
+        self.assertEqual(self.query("SELECT object_acls FROM buckets"), [(2,)])
+        self.assertEqual(sum(node._writing.reruns for node in nodes), 1)
+
     async def test_exclusive_is_not_starved(self) -> None:
         """A node that wants a bucket for itself comes next, although there is always somebody else who writes to it."""
         busy = [*await self.nodes(), await self.started(), await self.started()]
