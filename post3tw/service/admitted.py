@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied
-from post3tw.model.identity import Admission, Caller, Identity
+from post3tw.model.identity import Admission, Caller, Identity, Owner
 from post3tw.service.policy.access import BucketAccess
 
 
@@ -66,3 +66,9 @@ async def may_also(caller: Caller, action: str, key: str, version_id: str | None
     admission = caller.admission
     judge = admission.judge if isinstance(admission, Ruling) else None
     return judge is None or await judge.may(action, key, version_id)
+
+
+def owner_of_all(caller: Caller) -> Owner | None:
+    """Who owns every object of the admitted bucket, whoever wrote it; None where each has an owner of its own."""
+    bucket = admitted_bucket(caller)
+    return Owner(bucket.owner_id, bucket.owner_name) if admitted_access(caller).acls_disabled else None

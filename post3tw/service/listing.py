@@ -11,9 +11,10 @@ from functools import lru_cache
 from attrs import frozen
 
 from post3tw.api import types
-from post3tw.model.identity import Caller
-from post3tw.service.admitted import admitted_bucket
+from post3tw.model.identity import Caller, Owner
+from post3tw.service.admitted import admitted_bucket, owner_of_all
 from post3tw.service.operation import operation
+from post3tw.service.owners import shown_owner
 from post3tw.service.paging import Page, collect, name_bytes, name_encoder, name_of_token, page_limit, token_of_name
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import OBJECTS, Names, Position, Row
@@ -48,7 +49,7 @@ class Listing:
             encoding_type=input.encoding_type or None,
             is_truncated=page.truncated,
             next_marker=next_marker,
-            contents=_objects(page, encode, with_owner=True),
+            contents=_objects(page, encode, owner_of_all(caller), with_owner=True),
             common_prefixes=page.common_prefixes(encode),
         )
 
@@ -87,7 +88,7 @@ class Listing:
             is_truncated=page.truncated,
             continuation_token=input.continuation_token,
             next_continuation_token=token_of_name(_last_name(page)) if page.truncated else None,
-            contents=_objects(page, encode, with_owner=bool(input.fetch_owner)),
+            contents=_objects(page, encode, owner_of_all(caller), with_owner=bool(input.fetch_owner)),
             common_prefixes=page.common_prefixes(encode),
         )
 
@@ -98,11 +99,14 @@ def _last_name(page: Page) -> bytes:
     return last if isinstance(last, bytes) else last[0]
 
 
-def _objects(page: Page, encode: Callable[[str], str], *, with_owner: bool) -> list[types.Object]:
-    return [_object(row, encode, with_owner) for row in page.rows()]
+def _objects(
+    page: Page, encode: Callable[[str], str], owner_of_all: Owner | None, *, with_owner: bool
+) -> list[types.Object]:
+    shown = None if owner_of_all is None else shown_owner(owner_of_all)
+    return [_object(row, encode, shown, with_owner) for row in page.rows()]
 
 
-def _object(row: Row, encode: Callable[[str], str], with_owner: bool) -> types.Object:
+def _object(row: Row, encode: Callable[[str], str], owner: types.Owner | None, with_owner: bool) -> types.Object:
     key, created, size, etag, owner_id, owner_name, storage_class, checksum = row
     algorithms, checksum_type = shown_checksum(checksum)
     return types.Object(
@@ -113,7 +117,7 @@ def _object(row: Row, encode: Callable[[str], str], with_owner: bool) -> types.O
         checksum_type=checksum_type,
         size=size,
         storage_class=storage_class,
-        owner=types.Owner(id=owner_id, display_name=owner_name) if with_owner else None,
+        owner=(owner or types.Owner(id=owner_id, display_name=owner_name)) if with_owner else None,
     )
 
 

@@ -13,11 +13,12 @@ from attrs import frozen
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument
-from post3tw.model.identity import Caller
+from post3tw.model.identity import Caller, Owner
 from post3tw.model.version import NULL_VERSION, version_token
-from post3tw.service.admitted import admitted_bucket
+from post3tw.service.admitted import admitted_bucket, owner_of_all
 from post3tw.service.listing import shown_checksum
 from post3tw.service.operation import operation
+from post3tw.service.owners import shown_owner
 from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import (
@@ -69,7 +70,7 @@ class VersionListing:
             delete_markers=[],
             common_prefixes=page.common_prefixes(encode),
         )
-        _add_versions(output, page.rows(), await self._newest_seen(bucket, position), encode)
+        _add_versions(output, page.rows(), await self._newest_seen(bucket, position), encode, owner_of_all(caller))
         if page.truncated:
             last = page.entries[-1]
             if isinstance(last, bytes):
@@ -116,6 +117,7 @@ def _add_versions(
     rows: list[Row],
     newest: tuple[bytes, int] | None,
     encode: Callable[[str], str],
+    owner_of_all: Owner | None,
 ) -> None:
     """Add rows to the lists of an answer. The first row of a key is its latest version, unless the page begins within
     the key: then `newest` says which number the latest has."""
@@ -127,7 +129,7 @@ def _add_versions(
         shown = encode(key.decode())
         latest = newest[1] == seq
         modified = from_millis(created)
-        owner = types.Owner(id=owner_id, display_name=owner_name)
+        owner = shown_owner(owner_of_all or Owner(owner_id, owner_name))
         if delete_marker:
             output.delete_markers.append(
                 types.DeleteMarkerEntry(

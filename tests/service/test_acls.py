@@ -347,6 +347,15 @@ class IgnoredListsTests(ListsCase):
         await self.refused(AccessDenied, BOB, "GetObject")
         await self.call(ADA, "GetObject")
         self.assertEqual(await self.object_list(), [("ada", FULL)])
+        listings: dict[str, dict[str, Any]] = {
+            "ListObjects": {},
+            "ListObjectsV2": {"fetch_owner": True},
+            "ListObjectVersions": {},
+        }
+        for operation, asked in listings.items():
+            listed = await self.call(ADA, operation, **asked)
+            entries = listed.versions if operation == "ListObjectVersions" else listed.contents
+            self.assertEqual([entry.owner.id for entry in entries], ["ada"], operation)
         await self.refused(AclsNotSupported, ADA, "PutBucketAcl", acl="private")
         await self.refused(AclsNotSupported, ADA, "PutObjectAcl", acl="private")
         for members in ({"acl": "private"}, {"acl": "public-read"}, {"grant_read": "id=bob"}):
