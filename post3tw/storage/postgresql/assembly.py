@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
+from attrs import define, field
+
+from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.blobs.postgresql import PostgresBlobs
 from post3tw.storage.fs import DISK_THREADS
 from post3tw.storage.index.postgresql.index import PostgresIndex
-from post3tw.storage.interfaces import IBlobStore, OpenedStore
+from post3tw.storage.interfaces import IBlobStore, Lock, OpenedStore
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.node import Node
 from post3tw.storage.postgresql.pool import Pool
 from post3tw.storage.shared_directory import SharedDirectory
 from post3tw.storage.threads import Threads
 
+T = TypeVar("T")
+
 LOCK_TIMEOUT = 10_000
 """Milliseconds for a lock that blobs wait for."""
+
+
+@define(eq=False)
+class WatchedIndex(PostgresIndex):
+    """An index that tells its node when the database's disk is full."""
+
+    node: Node = field(kw_only=True)
+
+    async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock] = ()) -> T:
+        """See IIndex."""
+        try:
+            return await PostgresIndex.run(self, transaction, locks)
+        except InsufficientStorage:
+            self.node.found_full()
+            raise
 
 
 def assemble(
@@ -45,7 +66,7 @@ def assemble(
     name = f"{socket.gethostname()}-{os.urandom(6).hex()}"
     directory = None if data_dir is None else SharedDirectory(data_dir, name)
     node = Node(reactor, dsn, name, os.urandom(16).hex(), directory, start_timeout, durable)
-    index = PostgresIndex(reactor, dsn, node.notices, "full" if durable else "relaxed")
+    index = WatchedIndex(reactor, dsn, node.notices, "full" if durable else "relaxed", node=node)
     node.pools = index.pools
     blobs: IBlobStore
     if directory is None:

@@ -32,6 +32,9 @@ from post3tw.storage.postgresql.pool import Pool
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 """Seconds between attempts to reach the database; the last for all that follow."""
 
+FULL_FOR = 60.0
+"""Seconds for which a disk counts as full after the database said so; it does not say when there is space again."""
+
 _FINAL = re.compile(
     r"certificate|does not support SSL|SSL error|authentication failed|no password supplied|pg_hba\.conf"
     r"|(role|database) \"[^\"]*\" does not exist"
@@ -77,6 +80,7 @@ class Node:
     notices: Notices = field(init=False)
     leadership: Leadership = field(init=False)
     _reached: bool = field(default=False, init=False)
+    _full_until: float = field(default=float("-inf"), init=False)
 
     def __attrs_post_init__(self) -> None:
         self.management = Management(self.reactor, self.dsn)
@@ -182,11 +186,19 @@ class Node:
 
     @property
     def full(self) -> bool:
-        """Whether the disk of the blobs is full. That of the database says so itself, at each write."""
-        return self.directory is not None and self.directory.full
+        """Whether a disk is full, so that the sweeper removes bytes of deleted objects sooner."""
+        if self.directory is not None and self.directory.full:
+            return True
+        return bool(self.reactor.seconds() < self._full_until)
+
+    def found_full(self) -> None:
+        """The database said that its disk is full."""
+        if not self.full:
+            self.log.warn("The disk of the database is full.")
+        self._full_until = self.reactor.seconds() + FULL_FOR
 
     def admit_write(self) -> None:
-        """Raise InsufficientStorage while the disk of the blobs is full."""
+        """Raise InsufficientStorage while the disk of the blobs is full. Of its own the database says so, each time."""
         if self.directory is not None:
             self.directory.admit_write()
 
