@@ -154,3 +154,33 @@ class AccessTests(ClientCase):
         self.ada.put_bucket_ownership_controls(Bucket=self.bucket, OwnershipControls=rules)
         self.assertEqual(self.ada.get_object(Bucket=self.bucket, Key="bobs")["Body"].read(), b"Bob's")
         self.denied(self.bob.get_object, Key="bobs")
+
+
+class NewBucketTests(ClientCase):
+    """--new-bucket-defaults aws."""
+
+    def setUp(self) -> None:
+        """A server of its own."""
+        super().setUp()
+        self.closed = self.enterContext(new_server(options=["--new-bucket-defaults=aws"]))
+
+    def test_closed_at_first(self) -> None:
+        """A new bucket is closed as AWS closes it, and can be opened."""
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=self.closed.endpoint,
+            aws_access_key_id=self.closed.access_key,
+            aws_secret_access_key=self.closed.secret_key,
+            region_name="us-east-1",
+        )
+        self.addCleanup(s3.close)
+        s3.create_bucket(Bucket=self.bucket)
+        block = s3.get_public_access_block(Bucket=self.bucket)["PublicAccessBlockConfiguration"]
+        self.assertEqual(set(block.values()), {True})
+        error = self.assertRaises(ClientError, s3.put_object, Bucket=self.bucket, Key="key", ACL="public-read")
+        self.assertEqual(error.response["Error"]["Code"], "AccessControlListNotSupported")
+        s3.delete_public_access_block(Bucket=self.bucket)
+        s3.delete_bucket_ownership_controls(Bucket=self.bucket)
+        s3.put_object(Bucket=self.bucket, Key="key", ACL="public-read", Body=b"data")
+        with urlopen(f"{self.closed.endpoint}/{self.bucket}/key", timeout=60) as answer:
+            self.assertEqual(answer.read(), b"data")
