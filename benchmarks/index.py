@@ -1,11 +1,12 @@
-"""What the SQLite index does in a second: durable small writes, point reads, and both at once.
+"""What the index does in a second: durable small writes, point reads, and both at once.
 
-    python benchmarks/index.py [--clients 32] [--seconds 3] [--switch-interval 0.0005] [--durability full] [DIRECTORY]
+    python benchmarks/index.py [--clients 32] [--seconds 3] [--switch-interval 0.0005] [--durability full]
+        [--backend fs | postgres] [DIRECTORY]
 
-Each client runs transactions shaped like a PUT of 4 KiB (read the bucket, read the current version, insert the body,
-the version and the current key) one after the other on the reactor. `reads` are GETs of such objects with their bytes.
-In the last line they compete: readers keep the reactor busy, which shows what is left to the writers. Ratios, not
-promises; DIRECTORY should be on the disk that matters.
+Each client runs the transaction of a PUT of 4 KiB to a new key, one after the other on the reactor. `reads` are GETs of
+such objects with their bytes. In the last line they compete: readers keep the reactor busy, which shows what is left to
+the writers. Ratios, not promises; DIRECTORY should be on the disk that matters. With `postgres` a server is started
+there, which works on the same cores; the CPU is that of this process alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -24,14 +27,16 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 
 from post3tw.model.bucket import Bucket
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm
+from post3tw.model.conditions import WriteConditions
 from post3tw.model.identity import Owner
 from post3tw.model.ids import IdSource
 from post3tw.model.version import Description, Placement, Version
-from post3tw.storage.index import rows
-from post3tw.storage.index.sqlite.index import SqliteIndex
-from post3tw.storage.index.transactions.blobs import place
-from post3tw.storage.index.transactions.buckets import create_bucket, require_bucket
-from post3tw.storage.interfaces import ITransaction
+from post3tw.storage.backends import find_backend
+from post3tw.storage.index.transactions.buckets import create_bucket
+from post3tw.storage.index.transactions.objects import put_version
+from post3tw.storage.index.transactions.versions import require_object
+from post3tw.storage.interfaces import ITransaction, Lock, OpenedStore
+from post3tw.testing.postgresql import Cluster
 
 BUCKET = Bucket(1, "", "bench", "owner", "Owner", 0, "us-east-1")
 BODY = os.urandom(4096)
@@ -39,44 +44,19 @@ OWNER = Owner("owner", "Owner")
 DESCRIPTION = Description({"content-type": "application/octet-stream"})
 CHECKSUM = Checksum(ChecksumAlgorithm.CRC64NVME, "AAAAAAAAAAA=")
 
-_LATEST = (
-    f"SELECT {rows.VERSION_COLUMNS_WITH_BODY} FROM {rows.FROM_VERSIONS_WITH_BODY}"
-    " WHERE v.bucket = ? AND v.key = ? ORDER BY v.seq DESC LIMIT 1"
-)
-_SEQ = "SELECT seq FROM versions WHERE bucket = ? AND key = ? ORDER BY seq DESC LIMIT 1"
-_CURRENT = (
-    "INSERT INTO current (bucket, key, seq, created, size, etag, owner_id, owner_name, storage_class, checksum)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bucket, key) DO UPDATE SET seq = excluded.seq,"
-    " created = excluded.created, size = excluded.size, etag = excluded.etag, checksum = excluded.checksum"
-)
+ANY = WriteConditions()
 
 
-def put(key: bytes, object_id: bytes, now: int) -> Callable[[ITransaction], Awaitable[None]]:
-    """A transaction like that of a PUT of 4 KiB."""
-
-    async def transaction(tx: ITransaction) -> None:
-        await require_bucket(tx, BUCKET.id)
-        latest = await tx.one(_SEQ, BUCKET.id, key)
-        seq = 1 if latest is None else latest[0] + 1
-        placement = Placement(len(BODY), body=object_id, crcs=b"\0\0\0\0")
-        await place(tx, object_id, placement, BODY)
-        version = Version(
-            object_id, seq, False, False, now, len(BODY), "0" * 32, OWNER, DESCRIPTION, CHECKSUM, placement
-        )
-        await tx.run(rows.INSERT_VERSION, *rows.version_values(BUCKET.id, key, version))
-        await tx.run(_CURRENT, BUCKET.id, key, seq, now, len(BODY), "0" * 32, "owner", "Owner", "STANDARD", "CRC64NVME")
-
-    return transaction
+def put(key: bytes, object_id: bytes, now: int) -> Callable[[ITransaction], Awaitable[Version]]:
+    """The transaction of a PUT of 4 KiB."""
+    placement = Placement(len(BODY), body=object_id, crcs=b"\0\0\0\0")
+    version = Version(object_id, 0, False, False, now, len(BODY), "0" * 32, OWNER, DESCRIPTION, CHECKSUM, placement)
+    return partial(put_version, bucket_id=BUCKET.id, key=key, version=version, data=BODY, conditions=ANY, now=now)
 
 
-def get(key: bytes) -> Callable[[ITransaction], Awaitable[Version | None]]:
-    """A transaction like that of a GET of a small object."""
-
-    async def transaction(tx: ITransaction) -> Version | None:
-        row = await tx.one(_LATEST, BUCKET.id, key)
-        return None if row is None else rows.version_from_row(row)
-
-    return transaction
+def get(key: bytes) -> Callable[[ITransaction], Awaitable[Version]]:
+    """The transaction of a GET of a small object."""
+    return partial(require_object, bucket_id=BUCKET.id, key=key, with_body=True)
 
 
 @define
@@ -84,7 +64,7 @@ class Load:
     """Clients that write, and clients that read, until the time is over."""
 
     reactor: Any
-    index: SqliteIndex
+    index: Any
     ids: IdSource
     seconds: float
     written: int = 0
@@ -110,8 +90,9 @@ class Load:
         """Write one new object after the other."""
         while time.perf_counter() < self.until:
             object_id = self.ids.object_id()
-            key = object_id[::-1]
-            await self.index.run(put(key, object_id, self.ids.now()))
+            key = object_id[::-1].hex().encode()
+            locks = (Lock(BUCKET.id), Lock(BUCKET.id, key))
+            await self.index.run(put(key, object_id, self.ids.now()), locks)
             self.keys.append(key)
             self.written += 1
 
@@ -124,9 +105,10 @@ class Load:
             await task.deferLater(self.reactor, 0)
 
 
-async def measure(reactor: Any, options: argparse.Namespace, directory: str) -> None:
+async def measure(reactor: Any, options: argparse.Namespace, opened: OpenedStore) -> None:
     """Run the three loads."""
-    index = SqliteIndex(os.path.join(directory, "index.sqlite"), reactor, options.durability)
+    index = opened.index
+    await opened.space.start()
     await index.start()
     await index.run(lambda tx: create_bucket(tx, BUCKET))
     load = Load(reactor, index, IdSource(time.time), options.seconds)
@@ -134,20 +116,36 @@ async def measure(reactor: Any, options: argparse.Namespace, directory: str) -> 
     await load.run("reads", 0, options.clients)
     await load.run("both", options.clients, options.clients)
     await index.stop()
+    await opened.space.stop()
+
+
+def opened_in(reactor: Any, options: argparse.Namespace, directory: str, **further: str) -> OpenedStore:
+    """The backend, not started."""
+    backend = find_backend(options.backend)
+    values: dict[str, Any] = {name.replace("-", "_"): default for name, default, _ in backend.options()}
+    values |= {"data_dir": directory, "durability": options.durability, "reserve": 0, "environ": {}, **further}
+    opened: OpenedStore = backend.open(values, reactor)
+    return opened
 
 
 async def main(reactor: Any) -> None:
     """Parse the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", nargs="?", help="where to make the index; default: a temporary directory")
+    parser.add_argument("--backend", choices=("fs", "postgres"), default="fs")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--switch-interval", type=float, default=0.0005)
     parser.add_argument("--durability", choices=("full", "relaxed"), default="full")
     options = parser.parse_args()
     sys.setswitchinterval(options.switch_interval)
-    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        await measure(reactor, options, directory)
+    if options.backend == "postgres":
+        place = None if options.directory is None else Path(options.directory)
+        with Cluster(durable=True, place=place) as cluster:
+            await measure(reactor, options, opened_in(reactor, options, "", dsn=cluster.create_database()))
+    else:
+        with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+            await measure(reactor, options, opened_in(reactor, options, directory))
 
 
 if __name__ == "__main__":

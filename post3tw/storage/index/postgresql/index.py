@@ -140,6 +140,11 @@ class PostgresIndex:
         return Pool(self.reactor, self.dsn, size, settings, answer_timeout=ANSWER_TIMEOUT)
 
     @property
+    def commits(self) -> int:
+        """How many groups were committed since the start."""
+        return self._writing.commits
+
+    @property
     def pools(self) -> tuple[Pool, ...]:
         """Its connections."""
         return self._writing.pool, self._reading.points, self._reading.snapshots
