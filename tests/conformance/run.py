@@ -29,6 +29,7 @@ from tests.backends import new_server
 
 HERE = Path(__file__).parent
 PASSING = HERE / "passing.txt"
+MISSING = HERE / "missing.txt"
 CORE = "not (encryption or bucket_logging or lifecycle or iam_account or cloud_transition or cloud_restore)"
 FUNCTIONAL = "s3tests/functional"
 
@@ -145,6 +146,9 @@ def main() -> int:
     print(f"{len(passed)} of {len(found)} pass; {len(set(passed) - known)} new; {len(lost)} lost; reports in {work}")
     for name in lost:
         print("lost:", name)
+    reasons = dict(line.split(": ", 1) for line in MISSING.read_text().splitlines() if not line.startswith("#"))
+    for name in sorted(found.keys() - passed):
+        print(f"{found[name]}: {name}: {reasons.get(name, 'nobody knows why')}")
     if arguments.update:
         PASSING.write_text("".join(f"{name}\n" for name in sorted(known | set(passed))))
     return 1 if lost or not found else 0
