@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import psycopg
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest
@@ -72,6 +75,48 @@ class ConnectionsTests(SmallBlocksCase):
             self.assertEqual(await reader.read(0, 3000), noise(3000))
             reader.close()
             await store.stop()
+
+
+class CancellationTests(SmallBlocksCase):
+    """Clients that go away."""
+
+    async def test_anywhere(self) -> None:
+        """Whenever uploads and downloads are cancelled, what was finished is whole, the rest is gone, and no connection
+        is lost to the others."""
+        store, chance = await self.store(), random.Random(7)
+        data = noise(7500)
+        await self.put(store, ONE, data)
+        for n in range(40):
+            blob_id = n.to_bytes(16, "big")
+            calls: list[Deferred[Any]] = [Deferred.fromCoroutine(self.upload(store, blob_id, data))]
+            calls += [Deferred.fromCoroutine(self.get(store, ONE, 1000, 1000 * block)) for block in range(3)]
+            enough = chance.randrange(300) if n % 8 else 1_000_000
+            while enough and not all(call.called for call in calls):
+                enough -= 1
+                await turn()
+            for call in calls:
+                await self.cancel(call)
+        while store.pool.in_use:
+            await turn()
+        finished = await store.blob_ids()
+        self.assertGreaterEqual(len(finished), 6)
+        for blob_id in finished:
+            self.assertTrue(await self.get(store, blob_id, 7500) == data)
+        self.assertEqual(len(self.blocks()), 8 * len(finished))
+        self.assertEqual(self.query("SELECT count(*) FROM stored_blobs"), [(len(finished),)])
+        self.assertLessEqual(store.pool.open, self.pool_size)
+        self.assertEqual(store.pool.lost, 0)
+
+    async def upload(self, store: PostgresBlobs, blob_id: bytes, data: bytes) -> None:
+        """Write a blob as the service does, which abandons it when it is cancelled."""
+        writer = await store.create(blob_id)
+        try:
+            for start in range(0, len(data), 1000):
+                await writer.write(data[start : start + 1000])
+            await writer.finish()
+        except BaseException:
+            await writer.abandon()
+            raise
 
 
 class DurabilityTests(SmallBlocksCase):

@@ -180,6 +180,19 @@ class ConnectionTests(TestCase):
         self.assertTrue(connection.lost)
         self.assertEqual(told, ["lost"])
 
+    async def test_copy_given_up(self) -> None:
+        """Rows of a COPY that are not wanted any more end with the connection."""
+        connection = await self.connected()
+
+        async def begin() -> None:
+            async with connection.cursor().copy("COPY (SELECT generate_series(1, 100000)) TO STDOUT") as copy:
+                await copy.read()
+                raise LookupError
+
+        with self.assertRaises(LookupError):
+            await begin()
+        self.assertTrue(connection.lost)
+
     async def test_no_answer(self) -> None:
         """A server that does not answer in time is given up."""
         connection = await self.connected()
