@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.testing.postgresql import new_database, shared_cluster
 from tests.storage.postgresql.nodes import connected, until
@@ -62,6 +63,15 @@ class AskingTests(TestCase):
         with self.assertRaises(KeyError):
             await management.transaction(fail)
         self.assertEqual(await management.query("SELECT n FROM t"), [(7,)])
+
+    async def test_unknown_host(self) -> None:
+        """Hosts are tried in their order; when none takes us, each says why."""
+        from twisted.internet import reactor
+
+        dsn = Dsn.parse("postgresql://nowhere.invalid:5432,127.0.0.1:1/name")
+        text = str(await self.failure(Management(reactor, dsn).start()))
+        self.assertIn("'nowhere.invalid' is not known; ", text)
+        self.assertIn("Connection refused", text)
 
     async def test_slow(self) -> None:
         """A statement that takes too long fails; the connection is made again for the next."""

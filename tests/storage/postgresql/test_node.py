@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,11 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
 
+from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.node import Node
+from post3tw.storage.shared_directory import SharedDirectory
 from post3tw.testing.postgresql import Cluster, database_of, new_database, shared_cluster
 from tests.storage.postgresql.nodes import until
 from tests.storage.postgresql.pgbouncer import through_pgbouncer
@@ -74,6 +77,19 @@ class StartTests(NodeCase):
                 return
             await self.tick()
         self.fail("a connection is left")
+
+    async def test_directory(self) -> None:
+        """A node whose blobs are files has its directory with it, and is full when that is."""
+        directory = SharedDirectory(self.mktemp(), "one")
+        node = self.node(new_database(self), directory=directory)
+        await node.start()
+        self.assertTrue(os.path.isdir(directory.temporary))
+        node.admit_write()
+        directory.full = True
+        self.assertTrue(node.full)
+        self.assertRaises(InsufficientStorage, node.admit_write)
+        await node.recover()
+        self.assertFalse(node.full)
 
     async def test_no_such_database(self) -> None:
         """A database that does not exist is said at once, by name."""

@@ -51,6 +51,43 @@ class WatchedTests(SynchronousTestCase):
         self.assertRaises(ValueError, watched, "DELETE FROM buckets WHERE id = ? RETURNING id")
 
 
+class NumberTests(SynchronousTestCase):
+    """What the number of a notice says."""
+
+    def setUp(self) -> None:
+        self.notices = Notices(Management(None, Dsn({})), None)
+        self.told: list[tuple[str | None, str]] = []
+        self.notices.subscribe(lambda tenant, name="": self.told.append((tenant, name)))
+
+    def hear(self, number: int) -> list[tuple[str | None, str]]:
+        """What is forgotten when a notice about a bucket comes."""
+        self.told.clear()
+        self.notices._notified(f'{number} [["","photos"]]')
+        return self.told
+
+    def test_first(self) -> None:
+        """Before any number is known, everything is forgotten; the next one names what."""
+        self.assertEqual(self.hear(7), [(None, "")])
+        self.assertEqual(self.hear(8), [("", "photos")])
+
+    def test_lost(self) -> None:
+        """A number was left out: what it was about is not known."""
+        self.hear(7)
+        self.assertEqual(self.hear(9), [(None, "")])
+        self.assertEqual(self.hear(10), [("", "photos")])
+
+    def test_known(self) -> None:
+        """A number that a poll has seen is no news."""
+        self.hear(7)
+        self.assertEqual(self.hear(7), [])
+
+    def test_another_server(self) -> None:
+        """After a failover that lost commits, the same numbers may mean other things."""
+        self.hear(7)
+        self.notices._reconnected()
+        self.assertEqual(self.hear(8), [(None, "")])
+
+
 class Node:
     """A node that hears, and remembers what it was told to forget."""
 
