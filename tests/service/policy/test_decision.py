@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 from attrs import evolve
 
 from post3tw.model.acl import ALL_USERS
@@ -150,6 +152,35 @@ class PolicyTests(DecisionCase):
                 for bucket in (allowing, sparing):
                     may = decide(request(identity), bucket).allowed
                     self.assertEqual(may, identity in meant, (principal, identity))
+
+    def test_one_after_the_other(self) -> None:
+        """What is remembered of a policy for one caller is not taken for another, in whichever order they come."""
+        policies = [
+            bucket_with(statement(Principal=principal))
+            for principal in ({"CanonicalUser": "ada"}, {"AWS": "research"}, "*")
+        ]
+        alone = {
+            (who, number): decide(request(who), evolve(bucket, policy=evolve(bucket.policy))).allowed  # a new one
+            for number, bucket in enumerate(policies)
+            if bucket.policy is not None
+            for who in (ADA, BOB, ANYBODY)
+        }
+        for callers in permutations((ADA, BOB, ANYBODY)):
+            for number, bucket in enumerate(policies):
+                fresh = evolve(bucket, policy=evolve(bucket.policy)) if bucket.policy is not None else bucket
+                for who in callers * 2:
+                    self.assertEqual(decide(request(who), fresh).allowed, alone[who, number], (callers, number, who))
+
+    def test_keys_are_told_apart(self) -> None:
+        """What is remembered of one condition key is not taken for another's value."""
+        conditions = [{"StringEquals": {key: "a"}} for key in ("s3:prefix", "s3:delimiter", "s3:prefix")]
+        bucket = bucket_with(
+            *(statement(Sid=str(n), Action=["s3:PutObject", "s3:GetObject"][n == 2], Condition=c)
+              for n, c in enumerate(conditions)),
+            statement("Deny", Condition={"StringEquals": {"s3:delimiter": "b"}, "StringLike": {"s3:prefix": "b"}}),
+        )  # fmt: skip
+        self.assert_may(request(ADA, context={"s3:prefix": "a", "s3:delimiter": "b"}), bucket)
+        self.assert_may_not(request(ADA, context={"s3:prefix": "b", "s3:delimiter": "a"}), bucket)
 
     def test_resources(self) -> None:
         """A statement is about the resources that it names, or about all but those."""
