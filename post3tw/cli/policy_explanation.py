@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -99,6 +100,11 @@ def _imagined(question: Question) -> _Facts:
 
 def _found(question: Question) -> _Facts:
     path = DataDirectory(str(question.data_dir), Files(), NoThreads()).index
+    if not os.path.exists(path):
+        raise BadQuestion(
+            f"there is no index in {question.data_dir}: --data-dir names the server's directory; for a store in a "
+            "database give --policy and --owner instead"
+        )
     with inspected(path) as index:
         bucket = index.read(partial(find_bucket, tenant=question.tenant, name=question.bucket))
         if bucket is None:

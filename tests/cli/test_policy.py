@@ -248,7 +248,9 @@ class DirectoryTests(TestCase):
         said = self.explain("--as", "ada", "--action", "s3:ListBucket", "--resource", "other", status=2)
         self.assertIn("has no bucket other", said)
         self.directory = Path(self.mktemp())
-        self.assertIn("there is no index", self.ask("ada", "adas", status=2))
+        said = self.ask("ada", "adas", status=2)
+        self.assertIn(f"there is no index in {self.directory}: ", said)
+        self.assertIn("for a store in a database give --policy and --owner", said)
         self.assertFalse(self.directory.exists())
 
     async def test_stopped_server(self) -> None:
