@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from post3tw.model.bucket import Bucket
-from post3tw.model.errors import BucketChanged
+from post3tw.model.errors import BucketChanged, NoSuchBucket, ServiceUnavailable
 from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
 from post3tw.service.people import NoPeople, People
@@ -76,6 +76,7 @@ class Store:
         Raises:
             AccessDenied: it was decided otherwise.
             BucketChanged: the bucket changed faster than could be decided.
+            ServiceUnavailable: it was deleted and made again; what is tried again will find the new one.
             What the transaction raises.
         """
         for _ in range(DECISIONS):
@@ -89,6 +90,9 @@ class Store:
                 return await self.index.run(partial(_as_decided, transaction, decided), locks)
             except BucketChanged:
                 await admission.renew(caller)
+            except NoSuchBucket:
+                await admission.renew(caller)  # which says so too, unless there is another bucket of the name by now
+                raise ServiceUnavailable from None
         raise BucketChanged
 
 

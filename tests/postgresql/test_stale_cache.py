@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.api.operations import OPERATIONS
 from post3tw.api.types import VersioningConfiguration
-from post3tw.model.errors import AccessDenied, NoSuchBucket
+from post3tw.model.errors import AccessDenied, NoSuchBucket, ServiceUnavailable
 from post3tw.model.identity import Caller, Identity
 from post3tw.model.ids import IdSource
 from post3tw.service.authorization import AuthorizedService
@@ -92,9 +92,13 @@ class StaleCacheTests(TestCase):
         self.assertEqual(len(versions.versions), 2)
 
     async def test_deleted(self) -> None:
-        """Nothing is written to a bucket that is gone, nor to another one that has its name now."""
+        """Nothing is written to a bucket that is gone, nor to another one that has its name now; who may write there is
+        told to try again."""
         await self.call(self.here, ADA, "DeleteObject")
         await self.call(self.here, ADA, "DeleteBucket")
         await self.assertFailure(ensureDeferred(self.call(self.deaf, ADA, "PutObject")), NoSuchBucket)
         await self.call(self.here, BOB, "CreateBucket")
-        await self.assertFailure(ensureDeferred(self.call(self.deaf, ADA, "PutObject")), NoSuchBucket)
+        await self.assertFailure(ensureDeferred(self.call(self.deaf, ADA, "PutObject")), AccessDenied)
+        await self.call(self.here, BOB, "DeleteBucket")
+        await self.call(self.here, ADA, "CreateBucket")
+        await self.assertFailure(ensureDeferred(self.call(self.deaf, ADA, "PutObject")), ServiceUnavailable)

@@ -38,7 +38,9 @@ def put_soon(s3: Any, key: str) -> None:
         try:
             s3.put_object(Bucket="photos", Key=key, Body=b"bytes")
             return
-        except s3.exceptions.NoSuchBucket:
+        except s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ServiceUnavailable":
+                raise
             time.sleep(0.01)
 
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from post3tw.api import types
-from post3tw.model.errors import AccessDenied, BucketChanged, NoSuchBucket
+from post3tw.model.errors import AccessDenied, BucketChanged, NoSuchBucket, ServiceUnavailable
 from post3tw.model.identity import Caller
 from post3tw.service.bucket_rules import POLICY_KIND
 from post3tw.storage.index.transactions.buckets import delete_bucket, find_bucket, require_bucket
@@ -104,6 +104,19 @@ class ChangeTests(AccessCase):
         caller = await self.admitted("PutObject", input)
         await self.store.index.run(lambda tx: delete_bucket(tx, self.bucket_id, 0))
         await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), NoSuchBucket)
+        await self.call(ADA, "CreateBucket")
+        await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), AccessDenied)
+
+    async def test_another_bucket_of_the_same_owner(self) -> None:
+        """A write that was admitted to a bucket which was deleted and made again since is to be tried again."""
+        method = self.service.operations()["PutObject"]
+        input, caller = types.PutObjectInput(bucket="bucket", key="key"), Caller(ADA)
+        await self.service.admit(caller, "PutObject", input)
+        await self.store.index.run(lambda tx: delete_bucket(tx, self.bucket_id, 0))
+        await self.call(ADA, "CreateBucket")
+        await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), ServiceUnavailable)
+        self.assertEqual(await self.stored(), 0)
+        await self.call(ADA, "PutObject")
 
     async def test_a_list_that_is_not_taken_any_more(self) -> None:
         """A public list that was taken before BlockPublicAcls was set is not written after it."""
