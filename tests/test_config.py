@@ -113,6 +113,7 @@ class RefusalTests(SynchronousTestCase):
             ("drain", "soon"),
             ("reserve", "much"),
             ("durability", "maybe"),
+            ("new-bucket-defaults", "open"),
             ("region", "US East"),
             ("max-requests", "0"),
             ("max-connections", "many"),
