@@ -129,10 +129,15 @@ class GroupCommit:
     def _begin_later(self) -> None:
         """Begin at the end of this turn of the reactor: whoever else comes in it joins the group."""
         if self._gathering is None and self._under_way < self.pool.size:
-            self._gathering = self.reactor.callLater(0, self._begin)
+            self._gathering = self.reactor.callLater(0, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._begin()
 
     def _begin(self) -> None:
-        self._gathering = None
+        if self._under_way >= self.pool.size:
+            return  # who is ready next begins again
         jobs = self._take()
         if jobs:
             self._under_way += 1

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from post3tw.model.bucket import Versioning
 from post3tw.model.errors import NoSuchBucket, PreconditionFailed
 from post3tw.model.version import Placement
+from post3tw.storage.index.postgresql import group_commit
 from post3tw.storage.index.postgresql.group_commit import KEYS_LIMIT
 from post3tw.storage.index.postgresql.pipeline import Pipeline
 from post3tw.storage.index.transactions.blobs import place
@@ -79,6 +80,22 @@ class GroupTests(PostgresCase):
         outcomes = await self.together(*(index.run(partial(require_bucket, bucket_id=n % 2)) for n in range(10)))
         self.assertEqual([type(outcome) for outcome in outcomes[::2]], [NoSuchBucket] * 5)
         self.assertEqual(outcomes[1::2], [bucket()] * 5)
+
+    async def test_groups_under_way(self) -> None:
+        """No more groups are formed than there are connections for them: who waits can still join the next one."""
+        self.patch(group_commit, "GROUP_LIMIT", 1)
+        index = await self.started(writers=1)
+        seen: list[int] = []
+
+        async def look(tx: ITransaction) -> None:
+            await tx.one("SELECT 1")
+            seen.append(index._writing._under_way)
+
+        calls = [Deferred.fromCoroutine(index.run(look)) for _ in range(4)]
+        index._writing._begin()  # as a group does that ends before the end of this turn
+        for call in calls:
+            await call
+        self.assertEqual(seen, [1] * 4)
 
     async def test_keys_in_turn(self) -> None:
         """Transactions on the same key are in different groups, in the order in which they came."""
