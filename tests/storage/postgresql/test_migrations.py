@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
+from post3tw.storage.index.sqlite.migrations import schema_scripts as sqlite_scripts
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.storage.postgresql.migrations import Migration, schema_scripts
@@ -51,7 +52,11 @@ class MigrationTests(TestCase):
         await self.migrate(scripts)
         found = dict(self.rows("SELECT name, value FROM store"))
         self.assertEqual(found, {"schema_version": str(max(scripts)), "store_id": "aa"})
-        self.assertEqual(sorted(scripts), list(range(1, max(scripts) + 1)))
+
+    def test_same_versions(self) -> None:
+        """Every step of the schema has a script for each of the two databases."""
+        self.assertEqual(sorted(schema_scripts()), sorted(sqlite_scripts()))
+        self.assertEqual(sorted(schema_scripts()), list(range(1, max(schema_scripts()) + 1)))
 
     async def test_older_schema(self) -> None:
         """Only what is missing is applied; the identity stays."""
