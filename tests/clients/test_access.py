@@ -133,6 +133,30 @@ class AccessTests(ClientCase):
         self.allow(Condition={"StringEquals": {"aws:userid": "bob"}})
         self.assertEqual(self.status(self.url("key"), userid="bob", aws_userid="bob"), 403)
 
+    def test_invented_headers(self) -> None:
+        """AUZ-7: headers that look like a server's own notes are stored nowhere, and the object stays what it is."""
+        invented = {
+            "x-amz-meta-owner": "bob",
+            "x-amz-acl-internal": "public-read",
+            "x-amz-replication-status": "REPLICA",
+            "x-amz-server-side-encryption-internal-key": "key",
+            "x-post3-internal-owner": "bob",
+            "x-post3-acl": "public-read",
+        }
+
+        def add_headers(params: Any, **_: Any) -> None:
+            params["headers"].update(invented)
+
+        self.ada.meta.events.register("before-call.s3.PutObject", add_headers)
+        self.ada.put_object(Bucket=self.bucket, Key="key", Body=b"data")
+        found = self.ada.get_object(Bucket=self.bucket, Key="key")
+        self.assertEqual((found["Body"].read(), found["Metadata"]), (b"data", {"owner": "bob"}))
+        headers = found["ResponseMetadata"]["HTTPHeaders"]
+        self.assertFalse({name for name in invented if name != "x-amz-meta-owner"} & headers.keys())
+        self.assertEqual(self.ada.get_object_acl(Bucket=self.bucket, Key="key")["Owner"]["ID"], "ada")
+        self.denied(self.bob.get_object, Key="key")
+        self.assertEqual(self.status(self.url("key")), 403)
+
     def test_referer(self) -> None:
         """A page of one's own is let in by its Referer."""
         self.allow(Condition={"StringLike": {"aws:Referer": "https://example.com/*"}})

@@ -53,7 +53,8 @@ class EveryOperationTests(AccessCase):
             self.assertFalse(await self.admitted(NOBODY, operation), operation)
 
     async def test_strangers(self) -> None:
-        """Another user may do nothing with a bucket, but has the operations that need none."""
+        """Another user may do nothing with a bucket, but has the operations that need none. That he has no tenant, as
+        root has none, makes him nothing more (AUZ-12)."""
         found = {name for name in self.service.operations() if await self.admitted(BOB, name)}
         self.assertEqual(found, WITHOUT_BUCKET)
 
