@@ -67,7 +67,11 @@ _FINISH = (
     b" AND (SELECT count(*) FROM blocks WHERE blob = $1::bytea) = $3::integer"
 )
 _LAST = b"WITH last AS (INSERT INTO blocks (blob, number, data) VALUES ($1::bytea, $3::integer, $4::bytea)) "
-_FIND = b"SELECT size, block_size FROM stored_blobs WHERE id = $1::bytea AND size IS NOT NULL AND NOT doomed"
+_FIND = (
+    b"SELECT size, block_size, CASE WHEN size <= least(block_size, $2::integer)"
+    b" THEN (SELECT data FROM blocks WHERE blob = $1::bytea AND number = 0) END"
+    b" FROM stored_blobs WHERE id = $1::bytea AND size IS NOT NULL AND NOT doomed"
+)
 _WHOLE = b"SELECT data FROM blocks WHERE blob = $1::bytea AND number = $2::integer"
 _PIECE = (
     b"SELECT substring(data FROM $3::integer FOR $4::integer) FROM blocks"
@@ -124,10 +128,12 @@ class PostgresBlobs:
 
     async def open(self, blob_id: bytes) -> PostgresReader:
         """Open for reading; CorruptedData when the blob is not there."""
-        found = await self.pool.run(lambda connection: ask(connection, _FIND, [blob_id]))
+        found = await self.pool.run(lambda connection: ask(connection, _FIND, [blob_id, int4(BLOCK_SIZE)]))
         if not found.ntuples:
             raise CorruptedData(blob=blob_id.hex())
-        return PostgresReader(self, blob_id, number(found.get_value(0, 0)), number(found.get_value(0, 1)))
+        size, block_size = number(found.get_value(0, 0)), number(found.get_value(0, 1))
+        small = (found.get_value(0, 2) or b"") if size <= min(block_size, BLOCK_SIZE) else None
+        return PostgresReader(self, blob_id, size, block_size, small)
 
     async def delete(self, blob_ids: Iterable[bytes]) -> None:
         """Remove blobs; ids that are not there are no error."""
@@ -306,6 +312,8 @@ class PostgresReader:
     _blob_id: bytes
     _size: int
     _block_size: int
+    _small: bytes | None = field(repr=False)
+    """The whole blob, when it came with the answer to opening it: most are read at once, and whole."""
     _closed: bool = field(default=False, init=False)
     _next: int = field(default=0, init=False)
     """Where the next read begins if it follows the last."""
@@ -323,6 +331,10 @@ class PostgresReader:
             raise CorruptedData(blob=self._blob_id.hex())
         if not length:
             return b""
+        if self._small is not None:
+            if len(self._small) != self._size:
+                raise CorruptedData(blob=self._blob_id.hex())
+            return self._small if length == self._size else self._small[offset : offset + length]
         clock = self._store.pool.reactor
         follows = offset == self._next and clock.seconds() - self._returned < _PAUSE
         self._row = self._row + 1 if follows else 1
@@ -341,6 +353,7 @@ class PostgresReader:
     def close(self) -> None:
         """Let go."""
         self._closed = True
+        self._small = None
         self._forget()
 
     def _look_ahead(self, length: int) -> None:

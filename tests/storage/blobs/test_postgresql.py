@@ -77,6 +77,33 @@ class BlocksTests(SmallBlocksCase):
         for blob_id in (ONE, TWO):
             self.assertEqual(await self.get(store, blob_id, 2345, 1001), data[1001:3346])
 
+    async def test_one_block_comes_with_opening(self) -> None:
+        """A blob of one block, empty or full, costs one round trip; any other waits until something of it is read."""
+        store = await self.store()
+        for size, kept in ((0, True), (1, True), (1000, True), (1001, False)):
+            blob_id, data = size.to_bytes(16, "big"), noise(size)
+            await self.put(store, blob_id, data)
+            reader = await store.open(blob_id)
+            self.query("DELETE FROM blocks WHERE blob = %s", blob_id)
+            if kept:
+                self.assertEqual(await reader.read(0, size), data)
+                self.assertEqual(await reader.read(size // 2, size - size // 2), data[size // 2 :])
+            else:
+                with self.assertRaises(CorruptedData):
+                    await reader.read(0, size)
+            reader.close()
+
+    async def test_missing_only_block(self) -> None:
+        """A blob whose one block is not there, or too short, is corrupted."""
+        store = await self.store()
+        for blob_id in (ONE, TWO):
+            await self.put(store, blob_id, noise(500))
+        self.query("DELETE FROM blocks WHERE blob = %s", ONE)
+        self.query("UPDATE blocks SET data = 'short' WHERE blob = %s", TWO)
+        for blob_id in (ONE, TWO):
+            with self.assertRaises(CorruptedData):
+                await self.get(store, blob_id, 5)
+
     async def test_missing_block(self) -> None:
         """A blob with a hole, or a block that is too short, is corrupted, and what is whole of it can be read."""
         store = await self.store()
