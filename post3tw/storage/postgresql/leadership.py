@@ -103,7 +103,7 @@ class Leadership:
 
     def _renew(self) -> Deferred[None]:
         self._renewing = Deferred.fromCoroutine(self._ask())
-        return self._renewing
+        return self._renewing.addErrback(lambda failure: self.log.failure("The lease cannot be asked for.", failure))
 
     async def _ask(self) -> None:
         asked = self.seconds()

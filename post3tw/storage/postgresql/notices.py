@@ -39,6 +39,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 
@@ -178,7 +179,11 @@ class Notices:
 
     def _poll(self) -> Deferred[None]:
         self._polling = Deferred.fromCoroutine(self._look())
-        return self._polling
+        return self._polling.addErrback(self._went_wrong)
+
+    def _went_wrong(self, failure: Failure) -> None:
+        """A mistake, ours or in the table: go on asking, and believe nothing meanwhile."""
+        self.log.failure("The number of changes cannot be read.", failure)
 
     async def _look(self) -> None:
         asked = self.seconds()

@@ -233,6 +233,16 @@ class HearingTests(TestCase):
         clock.advance(0.01)
         self.assertFalse(node.notices.current)
 
+    async def test_number_is_gone(self) -> None:
+        """When somebody emptied the table, nothing is believed, and the log says why, until it is there again."""
+        node, _ = await self.two_nodes()
+        await node.management.execute("DELETE FROM bucket_changes")
+        await until(lambda: not node.notices.current)
+        self.assertTrue(self.flushLoggedErrors(ValueError))
+        await node.management.execute("INSERT INTO bucket_changes VALUES (1)")
+        await until(lambda: node.notices.current)
+        self.flushLoggedErrors(ValueError)
+
     async def test_away(self) -> None:
         """While the database does not answer, caches are believed no longer than that."""
         node, _ = await self.two_nodes()
