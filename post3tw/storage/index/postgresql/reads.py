@@ -120,17 +120,22 @@ class Reads:
     def _begin_later(self) -> None:
         if not self._gathering and self._under_way < self.points.size:
             self._gathering = True
-            self.reactor.callLater(0, self._begin)
+            self.reactor.callLater(0, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._begin()
 
     def _begin(self) -> None:
-        self._gathering = False
+        if self._under_way >= self.points.size:
+            return  # the exchange that ends next begins again
         waiting, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
         waiting = [(question, answer) for question, answer in waiting if not answer.called]
         if waiting:
             self._under_way += 1
             Deferred.fromCoroutine(self._exchange(waiting))
-            if self._waiting:
-                self._begin_later()
+        if self._waiting:
+            self._begin_later()
 
     async def _exchange(self, asked: list[tuple[Request, Deferred[Answer]]]) -> None:
         """Ask, and answer; behind a question that fails, once more."""
