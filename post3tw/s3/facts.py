@@ -43,7 +43,7 @@ def request_facts(
 def _signature(head: RequestHead, query: Mapping[str, str], now: Callable[[], int]) -> dict[str, str]:
     """How the request was signed, and for a presigned one how long ago, in milliseconds."""
     header = head.headers.get("authorization")
-    if header is not None:
+    if header:  # an empty one is none
         version = _VERSION_4 if header.startswith(_VERSION_4) else _VERSION_2
         return {"s3:authtype": "REST-HEADER", "s3:signatureversion": version}
     if "X-Amz-Signature" in query:

@@ -69,6 +69,11 @@ class FactsTests(SynchronousTestCase):
         old = facts(b"/bucket/key?Signature=0&AWSAccessKeyId=AKIA&Expires=1")
         self.assertEqual(old, {"s3:authtype": "REST-QUERY-STRING", "s3:signatureversion": "AWS"})
 
+    def test_an_empty_header(self) -> None:
+        """An empty Authorization header, which counts for none, does not hide that a request is presigned."""
+        found = facts(b"/bucket/key?X-Amz-Signature=0&X-Amz-Date=20130524T000000Z", authorization="")
+        self.assertEqual((found["s3:authtype"], found["s3:signatureage"]), ("REST-QUERY-STRING", "60000"))
+
     def test_form(self) -> None:
         """What is signed by neither is a form."""
         self.assertEqual(facts()["s3:authtype"], "POST")
