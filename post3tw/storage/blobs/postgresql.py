@@ -2,8 +2,8 @@
 
 Theory of operation. A blob is a row of `stored_blobs` and its bytes in `blocks`, each block but the last `block_size`
 bytes long, in a column that PostgreSQL neither compresses nor reads whole when a piece of it is wanted. A block is
-written as soon as its bytes have come, in a transaction of its own, and read in one: between two blocks of a slow
-client neither a transaction nor a connection is held.
+written as soon as its bytes have come, in a transaction of its own, and read in one (`postgresql_reading.py`): between
+two blocks of a slow client neither a transaction nor a connection is held.
 
 The row has no size while the blob is being written, and only a row with a size is a blob. Blocks are committed without
 waiting for the disk (`synchronous_commit` off, for that statement only, because behind a pooler a session is not ours
@@ -18,10 +18,6 @@ then the row. A block cannot be without its row, and the row not be deleted whil
 work on a blob that the sweeper has condemned fails, and leaves nothing. What a node that died left half written needs
 no search at the start: the index knows of every blob from before its first byte, and its sweeper deletes it.
 
-Reads that follow each other closely are looked ahead, so that the database works while the bytes before are being sent:
-after the second one range more, after the fourth two. A client that is slower than the database gains nothing by it, so
-a pause ends the sequence; and there are `_AHEAD` such ranges in all for all readers, which bounds the memory.
-
 When a caller is cancelled the statement goes on to its end, and only then begins what the same writer is asked next.
 """
 
@@ -32,27 +28,22 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 from psycopg import errors
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from post3tw.model.errors import CorruptedData, DomainError, ServiceUnavailable, StorageFailed
-from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter
+from post3tw.model.errors import DomainError, ServiceUnavailable, StorageFailed
+from post3tw.storage.blobs.postgresql_reading import Ahead, PostgresReader, open_blob
+from post3tw.storage.interfaces import IBlobInventory, IBlobStore, IBlobWriter
 from post3tw.storage.postgresql.connection import Connection
 from post3tw.storage.postgresql.failures import DatabaseFailed
 from post3tw.storage.postgresql.pool import Pool, shielded
-from post3tw.storage.postgresql.statements import ask, int4, int8, number
+from post3tw.storage.postgresql.statements import ask, int4, int8
 
 T = TypeVar("T")
 
 BLOCK_SIZE = 1024 * 1024
 """Bytes of a block: what the service writes and reads at a time."""
-
-_AHEAD = 32
-"""Ranges that are read before they are asked for, in the whole store; about a MiB each."""
-
-_PAUSE = 0.1
-"""Seconds between two reads that show a slow client: less than 10 MiB a second."""
 
 _DELETED_AT_ONCE = 128
 """Blocks that one statement deletes: short enough for any statement_timeout."""
@@ -67,19 +58,6 @@ _FINISH = (
     b" AND (SELECT count(*) FROM blocks WHERE blob = $1::bytea) = $3::integer"
 )
 _LAST = b"WITH last AS (INSERT INTO blocks (blob, number, data) VALUES ($1::bytea, $3::integer, $4::bytea)) "
-_FIND = (
-    b"SELECT size, block_size, CASE WHEN size <= least(block_size, $2::integer)"
-    b" THEN (SELECT data FROM blocks WHERE blob = $1::bytea AND number = 0) END"
-    b" FROM stored_blobs WHERE id = $1::bytea AND size IS NOT NULL AND NOT doomed"
-)
-_WHOLE = b"SELECT data FROM blocks WHERE blob = $1::bytea AND number = $2::integer"
-_PIECE = (
-    b"SELECT substring(data FROM $3::integer FOR $4::integer) FROM blocks"
-    b" WHERE blob = $1::bytea AND number = $2::integer"
-)
-_SEVERAL = (
-    b"SELECT data FROM blocks WHERE blob = $1::bytea AND number BETWEEN $2::integer AND $3::integer ORDER BY number"
-)
 _LIST = "SELECT id FROM stored_blobs WHERE size IS NOT NULL AND NOT doomed"
 _DOOM = "UPDATE stored_blobs SET doomed = TRUE WHERE id = ANY(%s)"
 _CLEAR = (
@@ -100,13 +78,13 @@ class PostgresBlobs:
         pool: connections for blocks; stopped with the store. One statement has one at a time.
         block_size: bytes of a block of what is written from now on; every blob remembers its own.
         durable: whether to wait for the disk at the end of a blob.
+        ahead: what its readers have read ahead.
     """
 
     pool: Pool
     block_size: int = BLOCK_SIZE
     durable: bool = True
-    ahead: int = field(default=0, init=False)
-    """Ranges read, or being read, that nobody has asked for yet."""
+    ahead: Ahead = field(factory=Ahead, init=False)
 
     async def start(self) -> None:
         """See that the database answers. Its tables are made with those of the index."""
@@ -128,12 +106,7 @@ class PostgresBlobs:
 
     async def open(self, blob_id: bytes) -> PostgresReader:
         """Open for reading; CorruptedData when the blob is not there."""
-        found = await self.pool.run(lambda connection: ask(connection, _FIND, [blob_id, int4(BLOCK_SIZE)]))
-        if not found.ntuples:
-            raise CorruptedData(blob=blob_id.hex())
-        size, block_size = number(found.get_value(0, 0)), number(found.get_value(0, 1))
-        small = (found.get_value(0, 2) or b"") if size <= min(block_size, BLOCK_SIZE) else None
-        return PostgresReader(self, blob_id, size, block_size, small)
+        return await open_blob(self.pool, self.ahead, blob_id)
 
     async def delete(self, blob_ids: Iterable[bytes]) -> None:
         """Remove blobs; ids that are not there are no error."""
@@ -301,97 +274,3 @@ def _lost() -> ServiceUnavailable:
     """For a blob that its writer cannot complete: the sweeper deleted it, or the database lost a part of it. A client
     that sends it again succeeds."""
     return ServiceUnavailable("The write was interrupted. Please start it again.")
-
-
-@implementer(IBlobReader)
-@define(eq=False)
-class PostgresReader:
-    """A blob being read. It holds nothing of the database between reads."""
-
-    _store: PostgresBlobs
-    _blob_id: bytes
-    _size: int
-    _block_size: int
-    _small: bytes | None = field(repr=False)
-    """The whole blob, when it came with the answer to opening it: most are read at once, and whole."""
-    _closed: bool = field(default=False, init=False)
-    _next: int = field(default=0, init=False)
-    """Where the next read begins if it follows the last."""
-    _row: int = field(default=0, init=False)
-    """How many reads have followed each other closely."""
-    _returned: float = field(default=0.0, init=False)
-    """When the last read returned."""
-    _ahead: dict[tuple[int, int], Deferred[bytes]] = field(factory=dict, init=False, repr=False)
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
-        if self._closed:
-            raise StorageFailed(path=f"blob {self._blob_id.hex()}", reason="closed")
-        if offset + length > self._size:
-            raise CorruptedData(blob=self._blob_id.hex())
-        if not length:
-            return b""
-        if self._small is not None:
-            if len(self._small) != self._size:
-                raise CorruptedData(blob=self._blob_id.hex())
-            return self._small if length == self._size else self._small[offset : offset + length]
-        clock = self._store.pool.reactor
-        follows = offset == self._next and clock.seconds() - self._returned < _PAUSE
-        self._row = self._row + 1 if follows else 1
-        self._next = offset + length
-        known = self._ahead.pop((offset, length), None)
-        if known is None:
-            self._forget()
-            known = Deferred.fromCoroutine(self._fetch(offset, length))
-        else:
-            self._store.ahead -= 1
-        self._look_ahead(length)
-        data = await known
-        self._returned = clock.seconds()
-        return data
-
-    def close(self) -> None:
-        """Let go."""
-        self._closed = True
-        self._small = None
-        self._forget()
-
-    def _look_ahead(self, length: int) -> None:
-        """Begin to read what will be asked for next, if all goes on like this."""
-        start = self._next
-        for _ in range(min(self._row // 2, 2)):
-            wanted = min(length, self._size - start)
-            if wanted <= 0:
-                return
-            if (start, wanted) not in self._ahead:
-                if self._store.ahead >= _AHEAD or self._store.pool.waiting:
-                    return
-                self._store.ahead += 1
-                self._ahead[start, wanted] = Deferred.fromCoroutine(self._fetch(start, wanted))
-            start += wanted
-
-    def _forget(self) -> None:
-        """Drop what was read ahead."""
-        self._store.ahead -= len(self._ahead)
-        for fetched in self._ahead.values():
-            fetched.addErrback(lambda _: None)  # nobody asked, so nobody has to know
-            fetched.cancel()
-        self._ahead.clear()
-
-    async def _fetch(self, offset: int, length: int) -> bytes:
-        size = self._block_size
-        first, last = offset // size, (offset + length - 1) // size
-        start, there = offset - first * size, min((last + 1) * size, self._size) - first * size
-        if first != last:
-            sql, parameters = _SEVERAL, [self._blob_id, int4(first), int4(last)]
-        elif length == there:
-            sql, parameters = _WHOLE, [self._blob_id, int4(first)]
-        else:
-            sql, parameters = _PIECE, [self._blob_id, int4(first), int4(start + 1), int4(length)]
-            start, there = 0, length
-        rows = await self._store.pool.run(lambda connection: ask(connection, sql, parameters))
-        blocks = [rows.get_value(row, 0) or b"" for row in range(rows.ntuples)]
-        data = blocks[0] if len(blocks) == 1 else b"".join(blocks)
-        if len(data) != there or rows.ntuples != last - first + 1:
-            raise CorruptedData(blob=self._blob_id.hex())
-        return data if length == there else data[start : start + length]

@@ -10,7 +10,7 @@ import psycopg
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from post3tw.storage.blobs import postgresql
+from post3tw.storage.blobs import postgresql_reading
 from post3tw.storage.blobs.postgresql import PostgresBlobs
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.pool import Pool
@@ -42,7 +42,7 @@ class PostgresBlobsCase(TestCase):
 
     def setUp(self) -> None:
         """An empty database with the schema, and a machine that is never too busy to read ahead."""
-        self.patch(postgresql, "_PAUSE", 60.0)
+        self.patch(postgresql_reading, "_PAUSE", 60.0)
         self.dsn = new_database(self, template())
 
     def make_store(self, *, durable: bool = True) -> PostgresBlobs:

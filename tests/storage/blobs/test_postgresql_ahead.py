@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from post3tw.model.errors import CorruptedData
-from post3tw.storage.blobs import postgresql
+from post3tw.storage.blobs import postgresql_reading
 from post3tw.testing.blob_fixture import ONE, noise
 from tests.storage.blobs.postgresql_case import SmallBlocksCase
 
@@ -20,7 +20,7 @@ class ReadingAheadTests(SmallBlocksCase):
         ahead, read = [], b""
         for size in sizes:
             read += await reader.read(len(read), size)
-            ahead.append(store.ahead)
+            ahead.append(store.ahead.ranges)
         self.assertTrue(read == data)
         self.assertEqual(ahead, [0, 1, 1] + [2] * 16 + [1, 0])
         reader.close()
@@ -32,7 +32,7 @@ class ReadingAheadTests(SmallBlocksCase):
         reader = await store.open(ONE)
         for offset in (5000, 3000, 9000, 9500, 0, 19_000):
             await reader.read(offset, 400)
-            self.assertEqual(store.ahead, 0)
+            self.assertEqual(store.ahead.ranges, 0)
         reader.close()
 
     async def test_no_read_ahead_for_slow_clients(self) -> None:
@@ -43,11 +43,11 @@ class ReadingAheadTests(SmallBlocksCase):
         reader = await store.open(ONE)
         for offset in range(0, 6000, 1000):
             await reader.read(offset, 1000)
-        self.patch(postgresql, "_PAUSE", -1.0)
-        ahead, read = [store.ahead], b""
+        self.patch(postgresql_reading, "_PAUSE", -1.0)
+        ahead, read = [store.ahead.ranges], b""
         for offset in range(6000, 10_000, 1000):
             read += await reader.read(offset, 1000)
-            ahead.append(store.ahead)
+            ahead.append(store.ahead.ranges)
         self.assertEqual(ahead, [2, 1, 0, 0, 0])
         self.assertTrue(read == data[6000:10_000])
         reader.close()
@@ -60,14 +60,14 @@ class ReadingAheadTests(SmallBlocksCase):
         reader = await store.open(ONE)
         for offset in range(0, 6000, 1000):
             await reader.read(offset, 1000)
-        self.assertEqual(store.ahead, 2)
+        self.assertEqual(store.ahead.ranges, 2)
         self.assertEqual(await reader.read(6500, 1000), data[6500:7500])
-        self.assertEqual(store.ahead, 0)
+        self.assertEqual(store.ahead.ranges, 0)
         for offset in range(7500, 13_500, 1000):
             self.assertEqual(await reader.read(offset, 1000), data[offset : offset + 1000])
-        self.assertEqual(store.ahead, 2)
+        self.assertEqual(store.ahead.ranges, 2)
         reader.close()
-        self.assertEqual(store.ahead, 0)
+        self.assertEqual(store.ahead.ranges, 0)
         self.assertEqual(await self.get(store, ONE, 20_000), data)
 
     async def test_bounded_read_ahead(self) -> None:
@@ -79,11 +79,11 @@ class ReadingAheadTests(SmallBlocksCase):
         for offset in range(0, 6000, 1000):
             for reader in readers:
                 await reader.read(offset, 1000)
-                most = max(most, store.ahead)
+                most = max(most, store.ahead.ranges)
         self.assertEqual(most, 32)
         for reader in readers:
             reader.close()
-        self.assertEqual(store.ahead, 0)
+        self.assertEqual(store.ahead.ranges, 0)
 
     async def test_failure_ahead(self) -> None:
         """A range that could not be read ahead fails when it is asked for, and disturbs nobody before."""
