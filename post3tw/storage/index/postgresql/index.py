@@ -34,16 +34,17 @@ stops in the middle of a group (a suspended machine, a broken network) keeps its
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 from zope.interface import implementer
 
 from post3tw.model.errors import ServiceUnavailable, SlowDown
+from post3tw.storage.index.postgresql.group import Announces
 from post3tw.storage.index.postgresql.group_commit import GroupCommit
 from post3tw.storage.index.postgresql.pipeline import Pipeline
-from post3tw.storage.index.postgresql.reads import Reads
+from post3tw.storage.index.postgresql.reads import Hears, Reads
 from post3tw.storage.interfaces import IIndex, IMeasured, Lock
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.pool import Pool
@@ -73,21 +74,8 @@ planning it again and again; and that a table is still empty, as it is when the 
 read it whole later on."""
 
 
-class Notices(Protocol):
+class Notices(Announces, Hears, Protocol):
     """As much as the index needs of `post3tw.storage.postgresql.notices.Notices`."""
-
-    @property
-    def current(self) -> bool:
-        """Whether caches may be believed now."""
-
-    def subscribe(self, forget: Callable[..., None]) -> None:
-        """Have a function called at every change of a bucket."""
-
-    def announcement(self, buckets: Collection[tuple[str, str]]) -> tuple[str, tuple[str, ...]]:
-        """The statement that tells other nodes of changed buckets, with its parameters."""
-
-    def forget(self, buckets: Iterable[tuple[str, str]]) -> None:
-        """Tell this node's caches."""
 
 
 @implementer(IIndex, IMeasured)

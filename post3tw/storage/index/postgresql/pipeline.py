@@ -98,8 +98,7 @@ class Pipeline:
 
     Attributes:
         connection: in autocommit.
-        exchanges: how many there were on it.
-        all_exchanges: how many there were in this process.
+        all_exchanges: how many there were in this process, on all connections.
         seconds: a clock that only goes forward.
     """
 
@@ -107,7 +106,6 @@ class Pipeline:
 
     connection: Connection
     seconds: Callable[[], float] = monotonic
-    exchanges: int = field(default=0, init=False)
     _prepared: set[bytes] = field(factory=set, init=False, repr=False)
     _rows_of: Any = field(init=False, repr=False)
     _plan_until: float = field(init=False, repr=False)
@@ -124,7 +122,6 @@ class Pipeline:
             StatementFailed: one of them failed.
             psycopg.Error: the connection did, and nobody knows what was done.
         """
-        self.exchanges += 1
         Pipeline.all_exchanges += 1
         try:
             in_transaction = self.connection.pgconn.transaction_status != TransactionStatus.IDLE

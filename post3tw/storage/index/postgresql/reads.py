@@ -42,7 +42,7 @@ _BEGIN = request("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = request("COMMIT")
 
 
-class Notices(Protocol):
+class Hears(Protocol):
     """As much as reads need of `notices.Notices`."""
 
     @property
@@ -68,7 +68,7 @@ class Reads:
     reactor: Any
     points: Pool
     snapshots: Pool
-    notices: Notices
+    notices: Hears
     repeated: int = field(default=0, init=False)
     _memo: dict[Hashable, Any] = field(factory=dict, init=False)
     _several: set[CodeType | None] = field(factory=set, init=False)
