@@ -38,8 +38,8 @@ class RetentionTests(SynchronousTestCase):
         self.assertTrue(Retention(legal_hold=True).protects(NOW))
         self.assertFalse(Retention(legal_hold=False).protects(NOW))
 
-    def test_unreadable_is_locked(self) -> None:
-        """AUZ-6: a retention that makes no sense protects, whoever asks and whenever."""
+    def test_AUZ_6_unreadable_is_locked(self) -> None:
+        """A retention that makes no sense protects, whoever asks and whenever."""
         senseless: list[tuple[Any, Any]] = [
             (GOVERNANCE, None),
             (None, NOW - 1),
@@ -68,8 +68,8 @@ class RetentionTests(SynchronousTestCase):
                 self.assertEqual(held.may_become(*other, NOW, bypass_governance=True), bypassed, (mode, other))
                 self.assertTrue(Retention(mode, NOW).may_become(*other, NOW))
 
-    def test_unreadable_is_not_replaced(self) -> None:
-        """AUZ-6: what cannot be compared is not shorter."""
+    def test_AUZ_6_unreadable_is_not_replaced(self) -> None:
+        """What cannot be compared is not shorter."""
         self.assertFalse(Retention(GOVERNANCE, None).may_become(GOVERNANCE, NOW + 1, NOW, bypass_governance=True))
         self.assertFalse(Retention("weird", NOW).may_become("weird", NOW + 1, NOW, bypass_governance=True))
         self.assertFalse(Retention(None, NOW).may_become(GOVERNANCE, NOW + 1, NOW, bypass_governance=True))

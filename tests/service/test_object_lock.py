@@ -185,8 +185,8 @@ class ObjectTests(LockCase):
         await self.call("DeleteObject", **delete)
         await self.refused(NoSuchKey, "HeadObject")
 
-    async def test_batch_deletes(self) -> None:
-        """AUZ-13: in DeleteObjects a locked version fails for itself, and a bypass is for governance mode only."""
+    async def test_AUZ_13_batch_deletes(self) -> None:
+        """In DeleteObjects a locked version fails for itself, and a bypass is for governance mode only."""
         versions = {}
         for key, mode in (("governed", "GOVERNANCE"), ("kept", "COMPLIANCE"), ("free", None)):
             versions[key] = (await self.write(key=key)).version_id

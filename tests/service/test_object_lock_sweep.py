@@ -18,7 +18,7 @@ LOCK = {"object_lock_mode": "COMPLIANCE", "object_lock_retain_until_date": NOW +
 
 
 class SweepTests(LockCase):
-    """AUZ-13: paths on which nobody asks."""
+    """Paths on which nobody asks."""
 
     async def upload(self) -> None:
         """A locked object of two parts."""
@@ -42,7 +42,7 @@ class SweepTests(LockCase):
         """The bytes of the object."""
         return await read_body((await self.call("GetObject", **members)).body)
 
-    async def test_bytes_stay(self) -> None:
+    async def test_AUZ_13_bytes_stay(self) -> None:
         """After months, deletes and overwrites the bytes of a locked version are there; once it is free they go."""
         await self.upload()
         version = (await self.call("HeadObject")).version_id
@@ -58,7 +58,7 @@ class SweepTests(LockCase):
         await self.tidy()
         self.assertEqual(await self.rows("SELECT 1 FROM blobs"), [])
 
-    async def test_the_bucket_stays(self) -> None:
+    async def test_AUZ_13_the_bucket_stays(self) -> None:
         """Not even an administrator, nor a delete marker over everything, lets it go."""
         await self.upload()
         await self.call("DeleteObject")

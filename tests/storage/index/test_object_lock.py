@@ -116,7 +116,7 @@ class EnforcementTests(LockCase):
             partial(self.rename, b"other", b"key"),
         ]
 
-    async def test_null_version_cannot_be_replaced_or_removed(self) -> None:
+    async def test_AUZ_13_null_version_cannot_be_replaced_or_removed(self) -> None:
         """Neither a put, a copy, a completed upload, a delete, a delete by id, nor a rename gets rid of a locked
         version, without versioning and with suspended versioning."""
         locked = await self.put_locked(Retention(legal_hold=True))
@@ -131,8 +131,8 @@ class EnforcementTests(LockCase):
         await self.refuses(NotImplementedHere, self.rename, b"other", b"elsewhere")
         await self.check_invariants()
 
-    async def test_unreadable_locks_count_as_locked(self) -> None:
-        """AUZ-6: a version whose lock was damaged stays, with and without a bypass."""
+    async def test_AUZ_6_unreadable_locks_count_as_locked(self) -> None:
+        """A version whose lock was damaged stays, with and without a bypass."""
         damaged: list[tuple[Any, Any, Any]] = [
             (GOVERNANCE, None, None),
             (None, NOW - 1, None),
@@ -148,7 +148,7 @@ class EnforcementTests(LockCase):
                 await self.refuses(AccessDenied, self.delete, b"key", locked.version_id, bypass_governance=bypass)
             self.assertEqual(await self.content(b"key", locked.version_id), b"locked")
 
-    async def test_the_bucket_stays(self) -> None:
+    async def test_AUZ_13_the_bucket_stays(self) -> None:
         """A bucket is not deleted while a locked version is in it, not even when a delete marker covers it."""
         await self.switch(ENABLED)
         await self.put_locked(Retention(COMPLIANCE, NOW + 1))
@@ -286,8 +286,8 @@ class DefaultTests(LockCase):
         await self.put(b"key", b"data", description=Description(retention=Retention(legal_hold=True)))
         self.assertEqual(await self.retention(), Retention(COMPLIANCE, NOW + 2 * DAY, True))
 
-    async def test_an_unreadable_default_lets_nothing_be_written(self) -> None:
-        """AUZ-6: it is not taken for none."""
+    async def test_AUZ_6_an_unreadable_default_lets_nothing_be_written(self) -> None:
+        """It is not taken for none."""
         await self.lock_bucket()
         for text in (
             b"",
