@@ -7,7 +7,7 @@ embed the server call `makeService` with a mapping of options (docs/embedding.md
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -41,7 +41,7 @@ from post3tw.service.new_buckets import NEW_BUCKET_DEFAULTS
 from post3tw.service.people import People
 from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
-from post3tw.service.sweeper import Sweeper
+from post3tw.service.sweeper import Sweeper, Task
 from post3tw.storage.backends import find_backend, installed_backends
 from post3tw.storage.interfaces import IBackend, ILeadership, IMeasured, ISpace, OpenedStore, StoreRefused
 from post3tw.storage.sweep import BlobSweep
@@ -273,8 +273,6 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     """The operations of a local store, and what tidies it up."""
     cpu = Threads(reactor, "post3-cpu", os.cpu_count() or 1)
     started = [cpu, opened.index, opened.blobs]
-    services = []
-    tasks: dict[str, Callable[[], Awaitable[object]]]
     pause = partial(deferLater, reactor, 0)
     documents = NEW_BUCKET_DEFAULTS[config.new_bucket_defaults]
     store = Store(
@@ -291,16 +289,6 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
         store = evolve(store, admit_write=opened.space.admit_write)
         started.insert(0, opened.space)
     sweep = CountedSweep(BlobSweep(store.index, store.blobs, ids, grace=int(config.blob_grace * 1000)))
-    if opened.space is not None:
-        tasks = {"look for space": partial(sweep.make_space, opened.space)}
-        services.append(Sweeper(reactor, SPACE_INTERVAL, tasks))
-    tasks = {
-        "abort stale uploads": partial(abort_stale_uploads, store, int(config.stale_uploads)),
-        "remove unreferenced blobs": sweep.run,
-    }
-    if opened.leadership is not None:
-        tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
-    services.append(Sweeper(reactor, SWEEP_INTERVAL, tasks))
     readings: dict[str, Callable[[], float]] = {"post3_swept_blobs": lambda: sweep.removed}
     for part in (opened.index, opened.blobs, opened.space):
         if IMeasured.providedBy(part):
@@ -308,7 +296,7 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     return _Provider(
         local_service(store),
         started,
-        services,
+        _timers(config, opened, store, sweep, reactor),
         readings,
         opened.obstacle or (lambda: None),
         opened.place,
@@ -317,7 +305,23 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     )
 
 
-async def while_leading(leadership: ILeadership, task: Callable[[], Awaitable[object]]) -> None:
+def _timers(config: Config, opened: OpenedStore, store: Store, sweep: CountedSweep, reactor: Any) -> list[Sweeper]:
+    """What is done every now and then: on each node for its own disk, on one of them for all."""
+    timers = []
+    tasks: dict[str, Task]
+    if opened.space is not None:
+        tasks = {"look for space": partial(sweep.make_space, opened.space)}
+        timers.append(Sweeper(reactor, SPACE_INTERVAL, tasks))
+    tasks = {
+        "abort stale uploads": partial(abort_stale_uploads, store, int(config.stale_uploads)),
+        "remove unreferenced blobs": sweep.run,
+    }
+    if opened.leadership is not None:
+        tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
+    return [*timers, Sweeper(reactor, SWEEP_INTERVAL, tasks)]
+
+
+async def while_leading(leadership: ILeadership, task: Task) -> None:
     """A task of a timer that one of several nodes does."""
     if leadership.leads:
         await task()

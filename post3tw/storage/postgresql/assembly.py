@@ -75,8 +75,7 @@ def assemble(
         blobs = PostgresBlobs(pool, block_size, durable)
         node.pools = (*index.pools, pool)
     else:
-        threads = Threads(reactor, "post3-disk", DISK_THREADS)
-        blobs = FileBlobs(directory.files, threads, directory.blobs, directory.temporary, durable)
+        blobs = _files(reactor, directory, durable)
     place = f"PostgreSQL at {dsn.place}"
     return OpenedStore(
         index=index,
@@ -87,3 +86,8 @@ def assemble(
         leadership=node.leadership,
         obstacle=node.obstacle,
     )
+
+
+def _files(reactor: Any, directory: SharedDirectory, durable: bool) -> FileBlobs:
+    threads = Threads(reactor, "post3-disk", DISK_THREADS)
+    return FileBlobs(directory.files, threads, directory.blobs, directory.temporary, durable)
