@@ -7,7 +7,7 @@ again; a full disk is InsufficientStorage; what is left is a mistake of ours or 
 
 from __future__ import annotations
 
-from psycopg import Error, InterfaceError, OperationalError
+from psycopg import DatabaseError, Error, InterfaceError, OperationalError
 
 from post3tw.model.errors import InsufficientStorage, ServiceUnavailable, SlowDown
 
@@ -55,8 +55,9 @@ def translated(error: Exception) -> Exception:
         failure = SlowDown()
     elif state in _AWAY or state.startswith("08") or (not state and isinstance(error, OperationalError)):
         failure = ServiceUnavailable(UNAVAILABLE)
-    elif not state and isinstance(error, InterfaceError):
-        # A connection that was closed before it was asked; its end was told to whoever asked last.
+    elif not state and (isinstance(error, InterfaceError) or type(error) is DatabaseError):
+        # A connection that was closed before it was asked (its end was told to whoever asked last); and the results
+        # that libpq makes by itself when the server is gone, which have no SQLSTATE and therefore no class of their own.
         failure = ServiceUnavailable(UNAVAILABLE)
     else:
         failure = DatabaseFailed(f"{state or type(error).__name__}: {error}")

@@ -48,7 +48,9 @@ def number(value: bytes | None) -> int:
 def _exchange(pgconn: Any, sql: bytes, parameters: Sequence[bytes | None]) -> PQGen[Any]:
     formats = [pq.Format.BINARY] * len(parameters)
     pgconn.send_query_params(sql, parameters, param_formats=formats, result_format=pq.Format.BINARY)
-    (result,) = yield from generators.execute(pgconn)
-    if result.status == pq.ExecStatus.FATAL_ERROR:
-        raise error_from_result(result)
-    return result
+    results = yield from generators.execute(pgconn)
+    # A server that ends the connection may say why, and libpq then that it is gone: two results for one statement.
+    for result in results:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise error_from_result(result)
+    return results[0]

@@ -44,6 +44,7 @@ class TranslationTests(SynchronousTestCase):
             ConnectionLost("…"),
             psycopg.OperationalError("server closed the connection unexpectedly"),
             psycopg.InterfaceError("the connection is closed"),
+            psycopg.DatabaseError("a result without SQLSTATE, as libpq makes one when the connection is gone"),
             errors.AdminShutdown(),
             errors.CrashShutdown(),
             errors.CannotConnectNow(),
