@@ -146,7 +146,7 @@ class ISpace(Interface):
 
 
 class IMeasured(Interface):
-    """Optional: an index or a blob store that keeps numbers worth watching."""
+    """Optional: an index, a blob store or a space that keeps numbers worth watching."""
 
     def readings() -> Mapping[str, Callable[[], float]]:
         """Names of post3tw.metrics.readings to functions that give the number now."""
