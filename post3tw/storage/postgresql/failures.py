@@ -56,8 +56,8 @@ def translated(error: Exception) -> Exception:
     elif state in _AWAY or state.startswith("08") or (not state and isinstance(error, OperationalError)):
         failure = ServiceUnavailable(UNAVAILABLE)
     elif not state and (isinstance(error, InterfaceError) or type(error) is DatabaseError):
-        # A connection that was closed before it was asked (its end was told to whoever asked last); and the results
-        # that libpq makes by itself when the server is gone, which have no SQLSTATE and therefore no class of their own.
+        # A connection that was closed before it was asked (its end was told to whoever asked last); and a result that
+        # libpq makes by itself when the server is gone, which has no SQLSTATE and therefore no class of its own.
         failure = ServiceUnavailable(UNAVAILABLE)
     else:
         failure = DatabaseFailed(f"{state or type(error).__name__}: {error}")
