@@ -59,14 +59,14 @@ def ownership_of(people: People, caller: Caller, input: WritesObject) -> Ownersh
     bucket_owner, writer = owner_of_bucket(bucket), owner_for(caller, bucket)
     if access.acls_disabled:
         acl = acl_of_headers(people, input, bucket_owner, bucket_owner)
-        if acl is not None and (input.acl == "private" or acl_to_text(acl) is not None):
+        if input.acl not in (None, BUCKET_OWNER_FULL_CONTROL) or (acl is not None and acl_to_text(acl) is not None):
             raise AclsNotSupported()
-        return Ownership(bucket_owner)
-    if access.ownership is ObjectOwnership.BUCKET_OWNER_PREFERRED and input.acl == BUCKET_OWNER_FULL_CONTROL:
         return Ownership(bucket_owner)
     acl = acl_of_headers(people, input, writer, bucket_owner)
     if acl is None:
         return Ownership(writer)
+    if access.ownership is ObjectOwnership.BUCKET_OWNER_PREFERRED and input.acl == BUCKET_OWNER_FULL_CONTROL:
+        return Ownership(bucket_owner)
     refuse_public(acl, access)
     return Ownership(writer, acl_to_text(acl))
 

@@ -358,6 +358,12 @@ class IgnoredListsTests(ListsCase):
             self.assertEqual([entry.owner.id for entry in entries], ["ada"], operation)
         await self.refused(AclsNotSupported, ADA, "PutBucketAcl", acl="private")
         await self.refused(AclsNotSupported, ADA, "PutObjectAcl", acl="private")
-        for members in ({"acl": "private"}, {"acl": "public-read"}, {"grant_read": "id=bob"}):
+        for members in (
+            {"acl": "private"},
+            {"acl": "bucket-owner-read"},
+            {"acl": "public-read"},
+            {"grant_read": "id=bob"},
+        ):
             await self.refused(AclsNotSupported, ADA, "PutObject", **members)
         await self.call(ADA, "PutObject", acl="bucket-owner-full-control")
+        await self.call(ADA, "PutObject", grant_full_control="id=ada")

@@ -11,6 +11,7 @@ from post3tw.api import types
 from post3tw.model.errors import (
     AccessDenied,
     AclsWithEnforcedOwner,
+    InvalidRequest,
     MalformedPolicy,
     MalformedXML,
     NoOwnershipControls,
@@ -186,6 +187,7 @@ class OwnershipTests(AccessCase):
         self.assertEqual((await self.owners(), await self.owners(**offered)), ("bob", "bob"))
         await self.own("BucketOwnerPreferred")
         self.assertEqual((await self.owners(), await self.owners(**offered)), ("bob", "ada"))
+        await self.refused(InvalidRequest, BOB, "PutObject", **offered, grant_read="id=bob")
         await self.own("BucketOwnerEnforced")
         self.assertEqual((await self.owners(), await self.owners(**offered)), ("ada", "ada"))
 
