@@ -12,8 +12,9 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from post3tw.storage.postgresql.connection import Connection, ConnectionLost, connect
+from post3tw.storage.postgresql.connection import Connection, connect
 from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.line import ConnectionLost
 from post3tw.testing.postgresql import new_database
 
 

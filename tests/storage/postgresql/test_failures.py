@@ -7,8 +7,8 @@ from psycopg import errors
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import InsufficientStorage, NoSuchKey, ServiceUnavailable, SlowDown
-from post3tw.storage.postgresql.connection import ConnectionLost
 from post3tw.storage.postgresql.failures import DatabaseFailed, ends_connection, translated
+from post3tw.storage.postgresql.line import ConnectionLost
 
 
 class TranslationTests(SynchronousTestCase):
