@@ -215,6 +215,34 @@ class TransactionRules(IndexFixture):
         self.assertEqual(rows, [(b"0000", b"x"), (b"0001", b"x"), (b"0002", b"x"), (b"0003", b"c")])
         self.assertEqual((one, none), ((b"c", b"d"), None))
 
+    async def test_write(self) -> None:
+        """What `write` and `many` did, in their order, is there for the next question, and committed with the rest."""
+        index = await self.started()
+
+        async def overwrite(tx: ITransaction) -> Any:
+            await tx.write("INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)", b"1", b"", b"first")
+            await tx.many("UPDATE bodies SET data = ? WHERE id = ?", [(b"second", b"1"), (b"third", b"1")])
+            found = await tx.one("SELECT data FROM bodies WHERE id = ?", b"1")
+            await tx.write("UPDATE bodies SET data = ? WHERE id = ?", b"last", b"1")
+            return found
+
+        self.assertEqual(await index.run(overwrite), (b"third",))
+        self.assertEqual(await self.value(index, "SELECT data FROM bodies"), b"last")
+
+    async def test_write_is_undone(self) -> None:
+        """What `write` did goes with a transaction that raises afterwards, wherever it had got to."""
+        index = await self.started()
+
+        async def fail(tx: ITransaction, name: bytes, *, ask: bool) -> None:
+            await tx.write("INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)", name, b"", b"")
+            if ask:
+                await tx.one("SELECT 1")
+            raise PreconditionFailed(condition="If-Match")
+
+        outcomes = await self.together(self.do(index, fail, b"1", ask=True), self.do(index, fail, b"2", ask=False))
+        self.assertEqual([type(outcome) for outcome in outcomes], [PreconditionFailed] * 2)
+        self.assertEqual(await self.value(index, "SELECT COUNT(*) FROM bodies"), 0)
+
     async def test_order_of_bytes(self) -> None:
         """Keys are ordered as bytes."""
         index = await self.started()
