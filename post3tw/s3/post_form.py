@@ -144,7 +144,7 @@ class PostForm:
         if method is None:
             raise NotImplementedHere(operation=NAME)
         caller = caller_of(identity)
-        caller.facts = partial(_facts, caller.facts, signature)
+        caller.facts = partial(_facts, caller.facts, signature, self.now)
         await self.service.admit(caller, _PUT.name, input)
         output = await method(caller, input, body)
         return answer.reply(output, _location(head, address, key, caller.secure), bucket, key)
@@ -166,13 +166,16 @@ def _bound(body: FormBody, policy: PostPolicy, length: int | None) -> None:
     body.bound(policy.least, policy.most)
 
 
-def _facts(of_request: Callable[[], Mapping[str, str]], signature: FormSignature | None) -> Mapping[str, str]:
+def _facts(
+    of_request: Callable[[], Mapping[str, str]], signature: FormSignature | None, now: Callable[[], int]
+) -> Mapping[str, str]:
     """What policies may ask of a form's request (see Caller). Its headers say nothing of its signature: anybody may
     have added them."""
     facts = {**of_request(), "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
     if signature is not None:
         facts["s3:authtype"] = "POST"
         facts["s3:signatureversion"] = sigv4.ALGORITHM if signature.credential is not None else "AWS"
+        facts["s3:signatureage"] = "0" if signature.made is None else str(now() - signature.made)
     return facts
 
 

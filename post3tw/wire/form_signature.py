@@ -32,12 +32,14 @@ class FormSignature:
         policy: what is signed.
         provided: the signature, as sent.
         credential: with its scope in version 4, None in version 2.
+        made: when, in milliseconds since the epoch; None in version 2, which does not say.
     """
 
     access_key: str
     policy: bytes
     provided: bytes = field(repr=False)
-    credential: sigv4.Credential | None
+    credential: sigv4.Credential | None = None
+    made: int | None = None
 
     def verify(self, secret_key: str) -> None:
         """Check the signature against the secret of `access_key`.
@@ -84,17 +86,18 @@ def parse_form_signature(fields: Mapping[str, str], region: str) -> FormSignatur
             raise _missing(name)
     policy = fields["policy"].encode()
     if version_2:
-        return FormSignature(fields["awsaccesskeyid"], policy, fields["signature"].encode(), None)
+        return FormSignature(fields["awsaccesskeyid"], policy, fields["signature"].encode())
+    if fields["x-amz-algorithm"] != sigv4.ALGORITHM:
+        raise _unreadable("X-Amz-Algorithm", f'only supports "{sigv4.ALGORITHM}"', fields)
+    made = parse_amz_date(fields["x-amz-date"])
+    if made is None:
+        raise _unreadable("X-Amz-Date", "must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"", fields)
     credential = _credential(fields, region)
-    return FormSignature(credential.access_key, policy, fields["x-amz-signature"].encode(), credential)
+    return FormSignature(credential.access_key, policy, fields["x-amz-signature"].encode(), credential, made)
 
 
 def _credential(fields: Mapping[str, str], region: str) -> sigv4.Credential:
     """The credential of version 4, its scope checked."""
-    if fields["x-amz-algorithm"] != sigv4.ALGORITHM:
-        raise _unreadable("X-Amz-Algorithm", f'only supports "{sigv4.ALGORITHM}"', fields)
-    if parse_amz_date(fields["x-amz-date"]) is None:
-        raise _unreadable("X-Amz-Date", "must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"", fields)
     credential = sigv4.parse_credential(fields["x-amz-credential"].encode())
     if credential is None:
         raise _unreadable("X-Amz-Credential", "must be <YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request", fields)

@@ -67,7 +67,24 @@ class FactsTests(SynchronousTestCase):
             },
         )
         old = facts(b"/bucket/key?Signature=0&AWSAccessKeyId=AKIA&Expires=1")
-        self.assertEqual(old, {"s3:authtype": "REST-QUERY-STRING", "s3:signatureversion": "AWS"})
+        self.assertEqual(
+            old,
+            {
+                "s3:authtype": "REST-QUERY-STRING",
+                "s3:signatureversion": "AWS",
+                "s3:signatureage": "0",
+                "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+            },
+        )
+
+    def test_the_body_of_a_presigned_request(self) -> None:
+        """It is unsigned unless the request says otherwise, and of what comes twice the first is believed, as where the
+        signature is checked."""
+        query = b"/bucket/key?X-Amz-Signature=0"
+        self.assertEqual(facts(query)["s3:x-amz-content-sha256"], "UNSIGNED-PAYLOAD")
+        twice = query + b"&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&X-Amz-Content-Sha256=" + b"0" * 64
+        self.assertEqual(facts(twice)["s3:x-amz-content-sha256"], "UNSIGNED-PAYLOAD")
+        self.assertNotIn("s3:x-amz-content-sha256", facts(b"/bucket/key", signed=False))
 
     def test_an_empty_header(self) -> None:
         """An empty Authorization header, which counts for none, does not hide that a request is presigned."""

@@ -49,13 +49,16 @@ class UploadTests(FormCase):
         """AUZ-11: policies see how the form itself was signed, whatever its request's headers and query pretend."""
         headers = ((b"x-amz-content-sha256", b"0" * 64), (b"User-Agent", b"browser"))
         by_version_2 = signed_by_version_2(FIELDS, PUBLIC, now=self.ids.now())
-        for fields, version in ((self.fields(FIELDS), "AWS4-HMAC-SHA256"), (by_version_2, "AWS")):
+        by_version_4 = self.fields(FIELDS)
+        self.clock.advance(60)
+        for fields, version, age in ((by_version_4, "AWS4-HMAC-SHA256", "60000"), (by_version_2, "AWS", "0")):
             self.assertEqual((await self.post(form(fields), headers=headers)).status, 204)
             self.assertEqual(
                 self.service.callers[-1].facts(),
                 {
                     "aws:useragent": "browser",
                     "s3:authtype": "POST",
+                    "s3:signatureage": age,
                     "s3:signatureversion": version,
                     "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
                 },
