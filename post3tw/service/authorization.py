@@ -36,7 +36,9 @@ from post3tw.service.interfaces import IAuthorizedS3Service, IS3Service, Method
 from post3tw.service.judge import Place, RequestJudge
 from post3tw.service.operation import Declaration
 from post3tw.service.policy.access import BucketAccess
-from post3tw.service.policy.decision import Reason
+from post3tw.service.policy.decision import Reason, Request, decide
+from post3tw.service.policy.statement import resource_arn
+from post3tw.service.request_context import RequestContext
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.wire.copy_source import CopySource, parse_copy_source
@@ -127,11 +129,24 @@ class AuthorizedService:
         """See IAuthorizedS3Service."""
         rule = self._rules[operation]
         if operation in WITHOUT_BUCKET:
-            _require_own_namespace(caller, input, operation)
+            self._require_without_bucket(caller, rule, input)
             rule.declaration.refuse_unhonoured(input, rule.head)
             caller.admission = Admission(operation)
             return
         await self._admit(caller, rule, input, await self._bucket(caller, input.bucket))
+
+    def _require_without_bucket(self, caller: Caller, rule: _Rule, input: Any) -> None:
+        """What is about no bucket that exists; and only administrators may create buckets in another tenant."""
+        identity, declaration = caller.identity, rule.declaration
+        creates = declaration.name == "CreateBucket"
+        tenant, name = split_tenant(caller, input.bucket) if creates else ("", "")
+        context = RequestContext(caller, declaration.name, input, None, self._store.region, self._store.ids.now)
+        resource = resource_arn(name) if creates else "*"
+        decision = decide(Request(identity, declaration.action, resource, context), None)
+        if identity is None or not decision.allowed:
+            raise AccessDenied()
+        if creates and tenant != identity.tenant and not identity.admin:
+            raise AccessDenied()
 
     # -- one request --------------------------------------------------------------------------------------------------
 
@@ -283,17 +298,6 @@ def _may_everything(identity: Identity | None, rules: BucketRules, bucket: Bucke
     if identity is None or rules.access.policy is not None or rules.access.unreadable:
         return False
     return identity.admin or (rules.plain and identity.user_id == bucket.owner_id)
-
-
-def _require_own_namespace(caller: Caller, input: Any, operation: str) -> None:
-    """Anyone who is somebody may list buckets and create them in the own tenant; administrators in any."""
-    identity = caller.identity
-    if identity is None:
-        raise AccessDenied()
-    if operation == "CreateBucket" and not identity.admin:
-        tenant, _ = split_tenant(caller, input.bucket)
-        if tenant != identity.tenant:
-            raise AccessDenied()
 
 
 def _require_expected_owner(bucket: Bucket, expected: str | None) -> None:
