@@ -15,7 +15,8 @@ from post3tw.cli.policy_question import BadQuestion, Question
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument, KeyTooLong, MalformedPolicy, NoSuchUpload
 from post3tw.model.identity import Caller, Identity
-from post3tw.service.bucket_rules import POLICY_KIND, rules_of
+from post3tw.service.bucket_policies import POLICY_KIND
+from post3tw.service.bucket_rules import rules_of
 from post3tw.service.judge import OF_UPLOADS, object_access
 from post3tw.service.keys import check_version_id, key_bytes
 from post3tw.service.multipart import upload_id_bytes

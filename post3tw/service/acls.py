@@ -16,13 +16,13 @@ from post3tw.model.errors import AclsNotSupported, MalformedXML, UnexpectedConte
 from post3tw.model.identity import Caller, Owner
 from post3tw.model.version import Version
 from post3tw.service.admitted import admitted_access, admitted_bucket
+from post3tw.service.bucket_documents import delete_document, put_document
 from post3tw.service.grants import GRANT_MEMBERS, acl_from_text, acl_of_document, acl_of_headers, acl_to_text, shown_acl
 from post3tw.service.keys import check_version_id, key_bytes
 from post3tw.service.object_ownership import refuse_public
 from post3tw.service.operation import operation
 from post3tw.service.owners import owner_of_bucket
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions import documents
 from post3tw.storage.index.transactions.objects import set_acl
 from post3tw.storage.index.transactions.versions import require_object
 from post3tw.storage.interfaces import Lock
@@ -57,15 +57,12 @@ class Acls:
             AccessDenied: a public list, where BlockPublicAcls is set.
             What acl_of_headers and acl_of_document raise.
         """
-        bucket = admitted_bucket(caller)
-        text = acl_to_text(self._requested(caller, input, owner_of_bucket(bucket), of_bucket=True))
-        change = (
-            partial(documents.delete_document, bucket_id=bucket.id, kind=ACL_KIND)
-            if text is None
-            else partial(documents.put_document, bucket_id=bucket.id, kind=ACL_KIND, body=text.encode())
-        )
-        self.store.admit_write()
-        await self.store.change(caller, change, [Lock(bucket.id, exclusive=True)])
+        owner = owner_of_bucket(admitted_bucket(caller))
+        text = acl_to_text(self._requested(caller, input, owner, of_bucket=True))
+        if text is None:
+            await delete_document(self.store, caller, ACL_KIND)
+        else:
+            await put_document(self.store, caller, ACL_KIND, text.encode())
         return types.PutBucketAclOutput()
 
     @operation("s3:GetObjectAcl", honours=("version_id",))
@@ -76,11 +73,10 @@ class Acls:
             NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker).
         """
         bucket = admitted_bucket(caller)
+        version = await self._find(caller, input)
         if admitted_access(caller).acls_disabled:
-            await self._find(caller, input)
             acl = private(owner_of_bucket(bucket))
         else:
-            version = await self._find(caller, input)
             acl = acl_from_text(version.owner, version.description.acl)
         shown, grants = shown_acl(acl)
         return types.GetObjectAclOutput(owner=shown, grants=grants)

@@ -11,13 +11,14 @@ from post3tw.api import types
 from post3tw.model.errors import AccessDenied, MalformedPolicy, NoSuchBucketPolicy
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_access, admitted_bucket
-from post3tw.service.bucket_rules import POLICY_KIND
+from post3tw.service.bucket_documents import delete_document, put_document, read_document
 from post3tw.service.operation import operation
 from post3tw.service.policy.language import parse_policy
 from post3tw.service.policy.public import is_public
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions import documents
-from post3tw.storage.interfaces import Lock
+
+POLICY_KIND = "policy"
+"""The kind of document that holds a bucket policy, as it was put."""
 
 
 @frozen
@@ -29,11 +30,10 @@ class BucketPolicies:
     @operation("s3:GetBucketPolicy")
     async def get_bucket_policy(self, caller: Caller, input: types.GetBucketPolicyInput) -> types.GetBucketPolicyOutput:
         """The policy as it was put; NoSuchBucketPolicy when there is none."""
-        bucket = admitted_bucket(caller)
-        document = await self.store.index.read(lambda tx: documents.get_document(tx, bucket.id, POLICY_KIND))
-        if document is None:
-            raise NoSuchBucketPolicy(bucket_name=bucket.name)
-        return types.GetBucketPolicyOutput(policy=document.body.decode())
+        body = await read_document(self.store, caller, POLICY_KIND)
+        if body is None:
+            raise NoSuchBucketPolicy(bucket_name=admitted_bucket(caller).name)
+        return types.GetBucketPolicyOutput(policy=body.decode())
 
     @operation(
         "s3:PutBucketPolicy",
@@ -48,17 +48,10 @@ class BucketPolicies:
         """
         if not input.policy:
             raise MalformedPolicy()
-        bucket = admitted_bucket(caller)
-        policy = parse_policy(input.policy, bucket=bucket.name)
+        policy = parse_policy(input.policy, bucket=admitted_bucket(caller).name)
         if admitted_access(caller).public_access.block_public_policy and is_public(policy):
             raise AccessDenied()
-        body = input.policy.encode()
-        self.store.admit_write()
-        await self.store.change(
-            caller,
-            lambda tx: documents.put_document(tx, bucket.id, POLICY_KIND, body),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await put_document(self.store, caller, POLICY_KIND, input.policy.encode())
         return types.PutBucketPolicyOutput()
 
     @operation("s3:DeleteBucketPolicy")
@@ -66,12 +59,7 @@ class BucketPolicies:
         self, caller: Caller, input: types.DeleteBucketPolicyInput
     ) -> types.DeleteBucketPolicyOutput:
         """Remove the policy, also when there is none."""
-        bucket = admitted_bucket(caller)
-        await self.store.change(
-            caller,
-            lambda tx: documents.delete_document(tx, bucket.id, POLICY_KIND),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await delete_document(self.store, caller, POLICY_KIND)
         return types.DeleteBucketPolicyOutput()
 
     @operation("s3:GetBucketPolicyStatus")

@@ -17,6 +17,7 @@ from post3tw.model.acl import Acl
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import MalformedPolicy
 from post3tw.service.acls import ACL_KIND
+from post3tw.service.bucket_policies import POLICY_KIND
 from post3tw.service.grants import acl_from_text
 from post3tw.service.owners import owner_of_bucket
 from post3tw.service.ownership_controls import OWNERSHIP_KIND
@@ -29,9 +30,6 @@ from post3tw.storage.index.transactions.documents import get_documents
 from post3tw.storage.interfaces import IIndex
 
 T = TypeVar("T")
-
-POLICY_KIND = "policy"
-"""The kind of document that holds a bucket policy, as it was put."""
 
 MAX_KEPT = 4096
 """Buckets whose rules are kept."""

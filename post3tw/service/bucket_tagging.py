@@ -10,11 +10,10 @@ from post3tw.api import types
 from post3tw.model.errors import MalformedXML, NoSuchTagSet
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_bucket
+from post3tw.service.bucket_documents import delete_document, put_document, read_document
 from post3tw.service.operation import operation
 from post3tw.service.store import Store
 from post3tw.service.tags import MAX_BUCKET_TAGS, tag_list, tags_of_document
-from post3tw.storage.index.transactions import documents
-from post3tw.storage.interfaces import Lock
 
 KIND = "tagging"
 
@@ -30,11 +29,10 @@ class BucketTagging:
         self, caller: Caller, input: types.GetBucketTaggingInput
     ) -> types.GetBucketTaggingOutput:
         """The tags; NoSuchTagSet when there are none."""
-        bucket = admitted_bucket(caller)
-        document = await self.store.index.read(lambda tx: documents.get_document(tx, bucket.id, KIND))
-        if document is None:
-            raise NoSuchTagSet(bucket_name=bucket.name)
-        return types.GetBucketTaggingOutput(tag_set=tag_list(json.loads(document.body)))
+        body = await read_document(self.store, caller, KIND)
+        if body is None:
+            raise NoSuchTagSet(bucket_name=admitted_bucket(caller).name)
+        return types.GetBucketTaggingOutput(tag_set=tag_list(json.loads(body)))
 
     @operation("s3:PutBucketTagging", honours=("tagging", "content_md5", "checksum_algorithm"))
     async def put_bucket_tagging(
@@ -44,11 +42,7 @@ class BucketTagging:
         if input.tagging is None:
             raise MalformedXML()
         body = json.dumps(tags_of_document(input.tagging, limit=MAX_BUCKET_TAGS)).encode()
-        bucket = admitted_bucket(caller)
-        self.store.admit_write()
-        await self.store.change(
-            caller, lambda tx: documents.put_document(tx, bucket.id, KIND, body), [Lock(bucket.id, exclusive=True)]
-        )
+        await put_document(self.store, caller, KIND, body)
         return types.PutBucketTaggingOutput()
 
     @operation("s3:PutBucketTagging")
@@ -56,8 +50,5 @@ class BucketTagging:
         self, caller: Caller, input: types.DeleteBucketTaggingInput
     ) -> types.DeleteBucketTaggingOutput:
         """Remove the tags, also when there are none."""
-        bucket = admitted_bucket(caller)
-        await self.store.change(
-            caller, lambda tx: documents.delete_document(tx, bucket.id, KIND), [Lock(bucket.id, exclusive=True)]
-        )
+        await delete_document(self.store, caller, KIND)
         return types.DeleteBucketTaggingOutput()

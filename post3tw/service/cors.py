@@ -17,12 +17,13 @@ from post3tw.model.cors import METHODS, CorsRule
 from post3tw.model.errors import BodyTooLarge, InvalidRequest, MalformedXML, NoSuchCorsConfiguration
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_bucket
+from post3tw.service.bucket_documents import delete_document, put_document, read_document
 from post3tw.service.interfaces import ICorsRules
 from post3tw.service.operation import operation
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions import documents
 from post3tw.storage.index.transactions.buckets import find_bucket
-from post3tw.storage.interfaces import IIndex, ITransaction, Lock
+from post3tw.storage.index.transactions.documents import get_document
+from post3tw.storage.interfaces import IIndex, ITransaction
 
 KIND = "cors"
 MAX_RULES = 100
@@ -46,11 +47,10 @@ class BucketCors:
     @operation("s3:GetBucketCORS")
     async def get_bucket_cors(self, caller: Caller, input: types.GetBucketCorsInput) -> types.GetBucketCorsOutput:
         """The rules; NoSuchCorsConfiguration when there are none."""
-        bucket = admitted_bucket(caller)
-        document = await self.store.index.read(lambda tx: documents.get_document(tx, bucket.id, KIND))
-        if document is None:
-            raise NoSuchCorsConfiguration(bucket_name=bucket.name)
-        return types.GetBucketCorsOutput(cors_rules=[_shown(rule) for rule in _read(document.body)])
+        body = await read_document(self.store, caller, KIND)
+        if body is None:
+            raise NoSuchCorsConfiguration(bucket_name=admitted_bucket(caller).name)
+        return types.GetBucketCorsOutput(cors_rules=[_shown(rule) for rule in _read(body)])
 
     @operation("s3:PutBucketCORS", honours=("cors_configuration", "content_md5", "checksum_algorithm"))
     async def put_bucket_cors(self, caller: Caller, input: types.PutBucketCorsInput) -> types.PutBucketCorsOutput:
@@ -62,11 +62,7 @@ class BucketCors:
         body = _written(rules_of_document(input.cors_configuration))
         if len(body) > MAX_SIZE:
             raise BodyTooLarge(max_message_length_bytes=MAX_SIZE)
-        bucket = admitted_bucket(caller)
-        self.store.admit_write()
-        await self.store.change(
-            caller, lambda tx: documents.put_document(tx, bucket.id, KIND, body), [Lock(bucket.id, exclusive=True)]
-        )
+        await put_document(self.store, caller, KIND, body)
         return types.PutBucketCorsOutput()
 
     @operation("s3:PutBucketCORS")
@@ -74,10 +70,7 @@ class BucketCors:
         self, caller: Caller, input: types.DeleteBucketCorsInput
     ) -> types.DeleteBucketCorsOutput:
         """Remove the rules, also when there are none."""
-        bucket = admitted_bucket(caller)
-        await self.store.change(
-            caller, lambda tx: documents.delete_document(tx, bucket.id, KIND), [Lock(bucket.id, exclusive=True)]
-        )
+        await delete_document(self.store, caller, KIND)
         return types.DeleteBucketCorsOutput()
 
 
@@ -102,7 +95,7 @@ class CorsLookup:
             return None
         generation, rules = self._remembered.get(bucket.id, (None, ()))
         if generation != bucket.generation:
-            document = await documents.get_document(tx, bucket.id, KIND)
+            document = await get_document(tx, bucket.id, KIND)
             rules = () if document is None else _read(document.body)
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()

@@ -12,11 +12,10 @@ from post3tw.model.acl import Acl
 from post3tw.model.errors import AclsWithEnforcedOwner, MalformedXML, NoOwnershipControls
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_access, admitted_bucket
+from post3tw.service.bucket_documents import delete_document, put_document, read_document
 from post3tw.service.operation import operation
 from post3tw.service.policy.access import ObjectOwnership
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions import documents
-from post3tw.storage.interfaces import Lock
 
 OWNERSHIP_KIND = "ownership"
 """The kind of document that holds the setting; a bucket without one behaves as ObjectWriter."""
@@ -55,11 +54,10 @@ class OwnershipControls:
         self, caller: Caller, input: types.GetBucketOwnershipControlsInput
     ) -> types.GetBucketOwnershipControlsOutput:
         """The setting; NoOwnershipControls when it was never made."""
-        bucket = admitted_bucket(caller)
-        document = await self.store.index.read(lambda tx: documents.get_document(tx, bucket.id, OWNERSHIP_KIND))
-        if document is None:
-            raise NoOwnershipControls(bucket_name=bucket.name)
-        rule = types.OwnershipControlsRule(object_ownership=document.body.decode())
+        body = await read_document(self.store, caller, OWNERSHIP_KIND)
+        if body is None:
+            raise NoOwnershipControls(bucket_name=admitted_bucket(caller).name)
+        rule = types.OwnershipControlsRule(object_ownership=body.decode())
         return types.GetBucketOwnershipControlsOutput(ownership_controls=types.OwnershipControls(rules=[rule]))
 
     @operation("s3:PutBucketOwnershipControls", honours=("ownership_controls", "content_md5", "checksum_algorithm"))
@@ -78,13 +76,7 @@ class OwnershipControls:
         wanted = requested_ownership(rules[0].object_ownership)
         if wanted is ObjectOwnership.BUCKET_OWNER_ENFORCED:
             refuse_grants_to_others(admitted_access(caller).acl)
-        bucket, body = admitted_bucket(caller), wanted.value.encode()
-        self.store.admit_write()
-        await self.store.change(
-            caller,
-            lambda tx: documents.put_document(tx, bucket.id, OWNERSHIP_KIND, body),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await put_document(self.store, caller, OWNERSHIP_KIND, wanted.value.encode())
         return types.PutBucketOwnershipControlsOutput()
 
     @operation("s3:PutBucketOwnershipControls")
@@ -92,10 +84,5 @@ class OwnershipControls:
         self, caller: Caller, input: types.DeleteBucketOwnershipControlsInput
     ) -> types.DeleteBucketOwnershipControlsOutput:
         """Remove the setting, also when there is none."""
-        bucket = admitted_bucket(caller)
-        await self.store.change(
-            caller,
-            lambda tx: documents.delete_document(tx, bucket.id, OWNERSHIP_KIND),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await delete_document(self.store, caller, OWNERSHIP_KIND)
         return types.DeleteBucketOwnershipControlsOutput()

@@ -13,11 +13,10 @@ from post3tw.api import types
 from post3tw.model.errors import MalformedXML, NoPublicAccessBlock
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_bucket
+from post3tw.service.bucket_documents import delete_document, put_document, read_document
 from post3tw.service.operation import operation
 from post3tw.service.policy.access import PublicAccessBlock
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions import documents
-from post3tw.storage.interfaces import Lock
 
 PUBLIC_ACCESS_KIND = "public_access_block"
 """The kind of document that holds the switches; a bucket without one blocks nothing."""
@@ -60,11 +59,10 @@ class PublicAccess:
         self, caller: Caller, input: types.GetPublicAccessBlockInput
     ) -> types.GetPublicAccessBlockOutput:
         """The switches; NoPublicAccessBlock when they were never set."""
-        bucket = admitted_bucket(caller)
-        document = await self.store.index.read(lambda tx: documents.get_document(tx, bucket.id, PUBLIC_ACCESS_KIND))
-        if document is None:
-            raise NoPublicAccessBlock(bucket_name=bucket.name)
-        block = public_access_from_bytes(document.body)
+        body = await read_document(self.store, caller, PUBLIC_ACCESS_KIND)
+        if body is None:
+            raise NoPublicAccessBlock(bucket_name=admitted_bucket(caller).name)
+        block = public_access_from_bytes(body)
         return types.GetPublicAccessBlockOutput(
             public_access_block_configuration=types.PublicAccessBlockConfiguration(**asdict(block))
         )
@@ -80,7 +78,6 @@ class PublicAccess:
         wanted = input.public_access_block_configuration
         if wanted is None:
             raise MalformedXML()
-        bucket = admitted_bucket(caller)
         body = public_access_to_bytes(
             PublicAccessBlock(
                 bool(wanted.block_public_acls),
@@ -89,12 +86,7 @@ class PublicAccess:
                 bool(wanted.restrict_public_buckets),
             )
         )
-        self.store.admit_write()
-        await self.store.change(
-            caller,
-            lambda tx: documents.put_document(tx, bucket.id, PUBLIC_ACCESS_KIND, body),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await put_document(self.store, caller, PUBLIC_ACCESS_KIND, body)
         return types.PutPublicAccessBlockOutput()
 
     @operation("s3:PutBucketPublicAccessBlock")
@@ -102,10 +94,5 @@ class PublicAccess:
         self, caller: Caller, input: types.DeletePublicAccessBlockInput
     ) -> types.DeletePublicAccessBlockOutput:
         """Block nothing, also when nothing was blocked."""
-        bucket = admitted_bucket(caller)
-        await self.store.change(
-            caller,
-            lambda tx: documents.delete_document(tx, bucket.id, PUBLIC_ACCESS_KIND),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await delete_document(self.store, caller, PUBLIC_ACCESS_KIND)
         return types.DeletePublicAccessBlockOutput()

@@ -11,11 +11,9 @@ from attrs import frozen
 from post3tw.api import types
 from post3tw.model.errors import MalformedXML
 from post3tw.model.identity import Caller
-from post3tw.service.admitted import admitted_bucket
+from post3tw.service.bucket_documents import put_document, read_document
 from post3tw.service.operation import operation
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions import documents
-from post3tw.storage.interfaces import Lock
 
 PAYMENT_KIND = "request_payment"
 """The kind of document that holds the setting; without one the bucket's owner pays."""
@@ -34,9 +32,8 @@ class RequestPayment:
         self, caller: Caller, input: types.GetBucketRequestPaymentInput
     ) -> types.GetBucketRequestPaymentOutput:
         """Who pays: BucketOwner or Requester."""
-        bucket = admitted_bucket(caller)
-        document = await self.store.index.read(lambda tx: documents.get_document(tx, bucket.id, PAYMENT_KIND))
-        return types.GetBucketRequestPaymentOutput(payer=BUCKET_OWNER if document is None else document.body.decode())
+        body = await read_document(self.store, caller, PAYMENT_KIND)
+        return types.GetBucketRequestPaymentOutput(payer=BUCKET_OWNER if body is None else body.decode())
 
     @operation(
         "s3:PutBucketRequestPayment",
@@ -53,11 +50,5 @@ class RequestPayment:
         configuration = input.request_payment_configuration
         if configuration is None or configuration.payer not in (BUCKET_OWNER, REQUESTER):
             raise MalformedXML()
-        bucket, body = admitted_bucket(caller), configuration.payer.encode()
-        self.store.admit_write()
-        await self.store.change(
-            caller,
-            lambda tx: documents.put_document(tx, bucket.id, PAYMENT_KIND, body),
-            [Lock(bucket.id, exclusive=True)],
-        )
+        await put_document(self.store, caller, PAYMENT_KIND, configuration.payer.encode())
         return types.PutBucketRequestPaymentOutput()

@@ -13,7 +13,7 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from post3tw.api import types
 from post3tw.model.errors import AccessDenied, BucketChanged, NoSuchBucket, ServiceUnavailable
 from post3tw.model.identity import Caller
-from post3tw.service.bucket_rules import POLICY_KIND
+from post3tw.service.bucket_policies import POLICY_KIND
 from post3tw.storage.index.transactions.buckets import delete_bucket, find_bucket, require_bucket
 from post3tw.storage.index.transactions.documents import delete_document, put_document
 from post3tw.storage.interfaces import ITransaction
