@@ -7,15 +7,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TRIAL := $(BIN)/python -m twisted.trial
+ON_BOTH := tests.service tests.storage.index tests.storage.test_sweep tests.hostile tests.clients.test_boto3
 
-.PHONY: run dev check test tests types layers lint generated wheel clean
+.PHONY: run dev check test tests tests-postgres types layers lint generated wheel clean
 
 run: $(VENV)/.post3-run
 	exec $(BIN)/twistd --nodaemon --pidfile= post3 --backend=fs
 
 dev: $(VENV)/.post3-dev
 
-check: lint types layers generated tests
+check: lint types layers generated tests tests-postgres
 
 test: check wheel
 
@@ -32,6 +33,12 @@ $(VENV)/.post3-dev: setup.cfg pyproject.toml constraints.txt tools/environment.s
 tests: export PYTHONWARNINGS := error::RuntimeWarning
 tests: dev
 	$(TRIAL) $(TRIAL_OPTIONS) tests
+
+# The suites that know no backend, once more on PostgreSQL.
+tests-postgres: export PYTHONWARNINGS := error::RuntimeWarning
+tests-postgres: export POST3_TEST_BACKEND := postgres
+tests-postgres: dev
+	$(TRIAL) $(TRIAL_OPTIONS) $(ON_BOTH)
 
 types: dev
 	$(BIN)/mypy

@@ -41,8 +41,9 @@ fi
 # Tests start a PostgreSQL of their own (post3tw/testing/postgresql.py).
 if [ "$extra" = dev ]; then
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need_packages postgresql
-    # Without a pooler the tests of one are skipped, but in CI they must run.
+    # Without a pooler and a proxy the tests of them are skipped, but in CI they must run.
     [ "${CI:-}" != true ] || [ -x /usr/sbin/pgbouncer ] || need_packages pgbouncer
+    [ "${CI:-}" != true ] || [ -x /usr/sbin/haproxy ] || need_packages haproxy
 fi
 
 # A browser is large: without one its tests (tests/clients/test_browser.py) are skipped, but in CI they must run.

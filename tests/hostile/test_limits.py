@@ -6,6 +6,7 @@ import os
 import resource
 import time
 
+from tests.backends import only_on
 from tests.hostile.case import HostileCase, wait_until
 from tests.hostile.raw import Connection, Reply
 
@@ -137,6 +138,7 @@ class TooManyTests(HostileCase):
             self.assertEqual(connection.reply().status, 200)
 
 
+@only_on("fs", "reading and writing blobs needs no files elsewhere")
 class TooManyFilesTests(HostileCase):
     """A process that may open no more files, whatever the reason."""
 
