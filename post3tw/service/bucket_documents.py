@@ -18,8 +18,7 @@ from post3tw.storage.interfaces import Lock
 async def read_document(store: Store, caller: Caller, kind: str) -> bytes | None:
     """The bucket's document of this kind, None when there is none."""
     bucket = admitted_bucket(caller)
-    found = await store.index.read(partial(documents.get_document, bucket_id=bucket.id, kind=kind))
-    return None if found is None else found.body
+    return await store.index.read(partial(documents.get_document, bucket_id=bucket.id, kind=kind))
 
 
 async def put_document(store: Store, caller: Caller, kind: str, body: bytes) -> None:

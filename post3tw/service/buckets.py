@@ -111,8 +111,7 @@ class Buckets:
 
         async def find(tx: ITransaction) -> bytes | None:
             bucket = await rows.find_bucket(tx, tenant, name)
-            document = None if bucket is None else await get_document(tx, bucket.id, ACL_KIND)
-            return None if document is None else document.body
+            return None if bucket is None else await get_document(tx, bucket.id, ACL_KIND)
 
         return await self.store.index.read(find)
 

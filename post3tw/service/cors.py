@@ -95,8 +95,8 @@ class CorsLookup:
             return None
         generation, rules = self._remembered.get(bucket.id, (None, ()))
         if generation != bucket.generation:
-            document = await get_document(tx, bucket.id, KIND)
-            rules = () if document is None else _read(document.body)
+            body = await get_document(tx, bucket.id, KIND)
+            rules = () if body is None else _read(body)
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
             self._remembered[bucket.id] = bucket.generation, rules

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import BucketAlreadyOwnedByYou, PreconditionFailed, ServiceUnavailable
 from post3tw.storage.index.transactions.buckets import create_bucket, find_bucket
-from post3tw.storage.index.transactions.documents import Document, get_document, put_document
+from post3tw.storage.index.transactions.documents import get_document, put_document
 from post3tw.storage.interfaces import IIndex, ITransaction, Lock
 from post3tw.testing.index_fixture import IndexFixture, bucket
 
@@ -22,8 +22,8 @@ async def _create_then_fail(tx: ITransaction, made: Bucket) -> None:
 
 async def _add(tx: ITransaction, kind: str, amount: int) -> int:
     """Add to the number that a document holds; its new value."""
-    document = await get_document(tx, 1, kind) or Document(b"0", 0)
-    value = int(document.body) + amount
+    before = await get_document(tx, 1, kind)
+    value = int(before or b"0") + amount
     await put_document(tx, 1, kind, b"%d" % value)
     return value
 
@@ -139,7 +139,7 @@ class TransactionRules(IndexFixture):
 
         async def total(tx: ITransaction) -> int:
             documents = [await get_document(tx, 1, "left"), await get_document(tx, 1, "right")]
-            return sum(int(document.body) for document in documents if document is not None)
+            return sum(int(body) for body in documents if body is not None)
 
         calls = [call for _ in range(20) for call in (index.run(move), index.read(total))]
         self.assertEqual(set(await self.together(*calls)), {None, 0})
@@ -299,7 +299,7 @@ class TransactionRules(IndexFixture):
         await index.stop()
         again = await self.started()
         self.assertEqual(await again.read(lambda tx: find_bucket(tx, "", "bucket-1")), bucket(generation=2))
-        self.assertEqual(await again.read(lambda tx: get_document(tx, 1, "policy")), Document(b"{}", 2))
+        self.assertEqual(await again.read(lambda tx: get_document(tx, 1, "policy")), b"{}")
 
     async def test_stop_finishes(self) -> None:
         """`stop` returns when everything accepted before it is committed and answered."""

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from post3tw.model.errors import NoSuchBucket
 from post3tw.storage.index.transactions.buckets import decided_bucket, still
 from post3tw.storage.interfaces import ITransaction
 
 
-@frozen
-class Document:
-    """A document of a bucket. `generation` is the bucket's when it was written: what a parsed form is cached under."""
-
-    body: bytes
-    generation: int
-
-
-async def get_document(tx: ITransaction, bucket_id: int, kind: str) -> Document | None:
+async def get_document(tx: ITransaction, bucket_id: int, kind: str) -> bytes | None:
     """The bucket's document of this kind, or None."""
-    row = await tx.one("SELECT body, generation FROM bucket_documents WHERE bucket = ? AND kind = ?", bucket_id, kind)
-    return None if row is None else Document(row[0], row[1])
+    row = await tx.one("SELECT body FROM bucket_documents WHERE bucket = ? AND kind = ?", bucket_id, kind)
+    return None if row is None else row[0]
 
 
 async def get_documents(tx: ITransaction, bucket_id: int) -> Mapping[str, bytes]:

@@ -185,8 +185,8 @@ async def default_retention(tx: ITransaction, bucket_id: int) -> DefaultRetentio
     Raises:
         CorruptedData: it cannot be read.
     """
-    document = await get_document(tx, bucket_id, DEFAULT_RETENTION)
-    return None if document is None else _parsed(document.body)
+    body = await get_document(tx, bucket_id, DEFAULT_RETENTION)
+    return None if body is None else _parsed(body)
 
 
 def _parsed(body: bytes) -> DefaultRetention:
