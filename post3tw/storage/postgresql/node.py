@@ -28,6 +28,7 @@ from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.storage.postgresql.migrations import Migration
 from post3tw.storage.postgresql.notices import Notices
 from post3tw.storage.postgresql.pool import Pool
+from post3tw.storage.shared_directory import SharedDirectory
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 """Seconds between attempts to reach the database; the last for all that follow."""
@@ -60,7 +61,7 @@ class Node:
         directory: where blobs are, when they are files.
         start_timeout: seconds for which the database is waited for.
         durable: whether nothing may be acknowledged that a power cut could take.
-        pools: the connections of index and blobs, to be counted.
+        pools: the connections of index and blobs; see `watch`.
         management: the connection for all that is not on a request's way.
         notices: what other nodes changed.
         leadership: which node runs the timers.
@@ -72,10 +73,10 @@ class Node:
     dsn: Dsn
     name: str
     store_id: str
-    directory: Any = None
+    directory: SharedDirectory | None = None
     start_timeout: float = 30.0
     durable: bool = True
-    pools: Sequence[Pool] = ()
+    pools: Sequence[Pool] = field(default=(), init=False)
     management: Management = field(init=False)
     notices: Notices = field(init=False)
     leadership: Leadership = field(init=False)
@@ -190,6 +191,12 @@ class Node:
         if self.directory is not None and self.directory.full:
             return True
         return bool(self.reactor.seconds() < self._full_until)
+
+    def watch(self, *pools: Pool) -> None:
+        """Count connections, and hear from them when the disk is full."""
+        self.pools = pools
+        for pool in pools:
+            pool.on_full = self.found_full
 
     def found_full(self) -> None:
         """The database said that its disk is full."""

@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from post3tw.model.errors import ServiceUnavailable, SlowDown
+from post3tw.model.errors import InsufficientStorage, ServiceUnavailable, SlowDown
 from post3tw.storage.postgresql.connection import Connection, connect
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.failures import ends_connection, translated
@@ -31,6 +31,10 @@ from post3tw.storage.postgresql.failures import ends_connection, translated
 T = TypeVar("T")
 
 _log = Logger()
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @define(eq=False)
@@ -45,6 +49,7 @@ class Pool:
         patience: seconds to wait for a connection while all are in use.
         connect_timeout: seconds for each host.
         answer_timeout: seconds for one answer of the database.
+        on_full: called whenever the database says that its disk is full.
         opened: how many connections were made since the start.
         lost: how many of them ended without our doing, or had to be closed.
         refused: how many times somebody waited in vain.
@@ -60,6 +65,7 @@ class Pool:
     opened: int = field(default=0, init=False)
     lost: int = field(default=0, init=False)
     refused: int = field(default=0, init=False)
+    on_full: Callable[[], None] = field(default=_nothing, init=False, repr=False)
     _idle: list[Connection] = field(factory=list, init=False, repr=False)
     _at_work: set[Connection] = field(factory=set, init=False, repr=False)
     _open: int = field(default=0, init=False)
@@ -98,6 +104,13 @@ class Pool:
             await self._empty
             if late.active():
                 late.cancel()
+
+    def translated(self, error: Exception) -> Exception:
+        """See `failures.translated`; for errors that work keeps to itself, too."""
+        failure = translated(error)
+        if isinstance(failure, InsufficientStorage):
+            self.on_full()
+        return failure
 
     @property
     def open(self) -> int:
@@ -181,7 +194,7 @@ class Pool:
         except Exception as error:
             if ends_connection(error):
                 connection.drop()
-            failure = translated(error)
+            failure = self.translated(error)
             raise failure from failure.__cause__
         finally:
             self._at_work.discard(connection)

@@ -6,15 +6,13 @@ import subprocess
 import sys
 from typing import Any
 
-from twisted.internet.defer import ensureDeferred
+from psycopg.errors import DiskFull
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from post3tw.metrics.readings import Readings
-from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.backends import find_backend
 from post3tw.storage.blobs.files import FileBlobs
-from post3tw.storage.index.postgresql.index import PostgresIndex
 from post3tw.storage.interfaces import IBackend, ILeadership, ISpace, OpenedStore, StoreRefused
 from post3tw.storage.postgresql import node
 from tests.processes import ROOT
@@ -56,20 +54,21 @@ class BackendTests(SynchronousTestCase):
         self.assertEqual(opened.obstacle(), "waiting for the database")
 
     def test_full(self) -> None:
-        """A disk that the database finds full counts as full for a while, so that space is made."""
-        opened = self.open()
-        self.patch(PostgresIndex, "run", self.find_full)
-        self.assertFalse(opened.space.full)
-        self.failureResultOf(ensureDeferred(opened.index.run(None)), InsufficientStorage)
-        self.assertTrue(opened.space.full)
-        opened.space.admit_write()  # the database may have space again at any time: try
+        """A disk that the database finds full counts as full for a while, so that space is made; whichever connection
+        it was said on."""
+        for each in range(4):
+            opened = self.open()
+            self.assertFalse(opened.space.full)
+            opened.space.pools[each].translated(DiskFull())
+            self.assertTrue(opened.space.full)
+            opened.space.admit_write()  # the database may have space again at any time: try
+
+    def test_full_no_more(self) -> None:
+        """After that while it counts as full only if the database says so again."""
         self.patch(node, "FULL_FOR", -1)
+        opened = self.open()
         opened.space.found_full()
         self.assertFalse(opened.space.full)
-
-    async def find_full(self, *_: object) -> None:
-        """What an index does on a full disk."""
-        raise InsufficientStorage
 
     def test_metrics(self) -> None:
         """All connections are counted, those of the index and of blobs, and every number has a name that is known."""

@@ -9,7 +9,7 @@ import psycopg
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from post3tw.model.errors import ServiceUnavailable, SlowDown
+from post3tw.model.errors import InsufficientStorage, ServiceUnavailable, SlowDown
 from post3tw.storage.postgresql.connection import Connection
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.failures import DatabaseFailed
@@ -117,6 +117,17 @@ class ReturningTests(PoolCase):
         with self.assertRaisesRegex(DatabaseFailed, "42P01"):
             await pool.run(sql("SELECT * FROM nothing"))
         self.assertEqual(await pool.run(pid), first)
+
+    async def test_full_disk(self) -> None:
+        """Who looks after space is told of a full disk, and of nothing else."""
+        pool, told = self.make_pool(), []
+        pool.on_full = lambda: told.append("full")
+        with self.assertRaises(DatabaseFailed):
+            await pool.run(sql("SELECT 1 / 0"))
+        self.assertEqual(told, [])
+        with self.assertRaises(InsufficientStorage):
+            await pool.run(sql("DO $$BEGIN RAISE disk_full; END$$"))
+        self.assertEqual(told, ["full"])
 
     async def test_open_transaction_is_closed(self) -> None:
         """A connection left in a transaction is not given to the next, and nothing of it stays."""

@@ -19,7 +19,7 @@ from post3tw.storage.index.postgresql.lockstep import Member
 from post3tw.storage.index.postgresql.pipeline import pipeline_on
 from post3tw.storage.interfaces import Lock
 from post3tw.storage.postgresql.connection import Connection
-from post3tw.storage.postgresql.failures import RETRYABLE, translated
+from post3tw.storage.postgresql.failures import RETRYABLE
 from post3tw.storage.postgresql.pool import Pool
 
 T = TypeVar("T")
@@ -233,7 +233,7 @@ class GroupCommit:
             if getattr(spoiled.error, "sqlstate", None) in _LOST_RACES and job.attempts < ATTEMPTS:
                 self.reruns += 1
                 return [group]
-            job.error = translated(spoiled.error)
+            job.error = self.pool.translated(spoiled.error)
             return []
         self.reruns += len(group)
         if spoiled.position is None or not first:

@@ -9,7 +9,7 @@ import psycopg
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from post3tw.model.errors import ServiceUnavailable, SlowDown
+from post3tw.model.errors import InsufficientStorage, ServiceUnavailable, SlowDown
 from post3tw.storage.index.postgresql import index as index_module
 from post3tw.storage.index.postgresql.index import PostgresIndex
 from post3tw.storage.index.transactions.buckets import create_bucket, find_bucket
@@ -123,6 +123,15 @@ class FailureTests(PostgresCase):
         [outcome] = await self.together(index.start())
         self.assertIsInstance(outcome, ServiceUnavailable)
         self.assertNotIn("hush", f"{outcome!r} {outcome.__cause__} {index!r}")
+
+    async def test_full_disk(self) -> None:
+        """Who looks after space is told, also when the member of a group met it."""
+        index, told = await self.started(), []
+        index.pools[0].on_full = lambda: told.append("full")
+        self.query("CREATE FUNCTION fill() RETURNS INTEGER LANGUAGE plpgsql AS 'BEGIN RAISE disk_full; END'")
+        with self.assertRaises(InsufficientStorage):
+            await index.run(lambda tx: tx.one("SELECT fill()"))
+        self.assertEqual(told, ["full"])
 
     async def test_mistake_in_a_statement(self) -> None:
         """A wrong statement is an error of ours, not of the client's."""
