@@ -87,6 +87,7 @@ class Acls:
 
         Raises:
             NoSuchKey, NoSuchVersion, MethodNotAllowed (delete marker), and what put_bucket_acl raises.
+            OperationAborted: the object was replaced meanwhile.
         """
         bucket, ids = admitted_bucket(caller), self.store.ids
         version = await self._find(caller, input)
@@ -101,6 +102,7 @@ class Acls:
                 key=key,
                 version_id=version.version_id,
                 acl=acl_to_text(acl),
+                meant=version,
                 change_id=ids.object_id(),
                 now=ids.now(),
             ),
@@ -115,7 +117,7 @@ class Acls:
             key=key_bytes(input.key),
             version_id=check_version_id(input.version_id),
         )
-        return await self.store.index.read(find)
+        return await self.store.look(caller, find)
 
     def _requested(self, caller: Caller, input: Any, owner: Owner, *, of_bucket: bool) -> Acl:
         """The list that is asked for, in headers or in a document."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from attrs import field, frozen
@@ -10,11 +10,21 @@ from attrs import field, frozen
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied
 from post3tw.model.identity import Admission, Caller, Identity, Owner
+from post3tw.model.version import Version
 from post3tw.service.policy.access import BucketAccess
+from post3tw.storage.index.transactions.buckets import ObjectName
 
 
 class Judge(Protocol):
-    """Decides what turns out to be asked only while an operation runs."""
+    """Decides what turns out to be asked only while an operation runs.
+
+    Attributes:
+        met: the objects that its decisions depended on, as they were; None is one that was not there.
+    """
+
+    @property
+    def met(self) -> Mapping[ObjectName, Version | None]:
+        """See above."""
 
     def may(self, action: str, key: str, version_id: str | None) -> Awaitable[bool]:
         """Whether the caller may do something with an object of the bucket. The answer is about the policies and lists
@@ -66,6 +76,13 @@ async def may_also(caller: Caller, action: str, key: str, version_id: str | None
     admission = caller.admission
     judge = admission.judge if isinstance(admission, Ruling) else None
     return judge is None or await judge.may(action, key, version_id)
+
+
+def objects_decided_on(caller: Caller) -> Mapping[ObjectName, Version | None]:
+    """The objects that the admission depended on; mostly there are none."""
+    admission = caller.admission
+    judge = admission.judge if isinstance(admission, Ruling) else None
+    return {} if judge is None else judge.met
 
 
 def owner_of_all(caller: Caller) -> Owner | None:

@@ -51,7 +51,7 @@ class ObjectAttributes:
                 return version, []
             return version, await list_parts(tx, version.id, marker, limit + 1)
 
-        version, parts = await self.store.index.read(find)
+        version, parts = await self.store.look(caller, find)
         output = types.GetObjectAttributesOutput(
             last_modified=from_millis(version.created), version_id=read_version_id(bucket, version)
         )

@@ -116,8 +116,8 @@ async def resolve_source(store: Store, caller: Caller, input: Copies, *, with_bo
     named = parse_copy_source(input.copy_source or "")
     key, version_id = key_bytes(named.key), check_version_id(named.version_id)
     try:
-        version: Version = await store.index.read(
-            partial(require_object, bucket_id=bucket.id, key=key, version_id=version_id, with_body=with_body)
+        version: Version = await store.look(
+            caller, partial(require_object, bucket_id=bucket.id, key=key, version_id=version_id, with_body=with_body)
         )
     except MethodNotAllowed:
         raise InvalidRequest(

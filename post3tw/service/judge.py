@@ -28,6 +28,7 @@ from post3tw.service.policy.access import ABSENT, UNREAD, BucketAccess, Missing,
 from post3tw.service.policy.decision import Decision, Outcome, Request, decide
 from post3tw.service.policy.statement import resource_arn
 from post3tw.service.request_context import RequestContext
+from post3tw.storage.index.transactions.buckets import ObjectName
 from post3tw.storage.index.transactions.multipart import find_upload
 from post3tw.storage.index.transactions.versions import find_version, require_object
 from post3tw.storage.interfaces import IIndex
@@ -58,6 +59,7 @@ class RequestJudge:
         region: for policies.
         now: milliseconds since the epoch.
         source: the bucket that a copy reads from.
+        met: see admitted.Judge.
     """
 
     index: IIndex
@@ -71,6 +73,7 @@ class RequestJudge:
     _read: dict[tuple[int, str | None, str | None, str | None], ObjectAccess | Missing] = field(
         factory=dict, init=False
     )
+    met: dict[ObjectName, Version | None] = field(factory=dict, init=False)
 
     async def require(self, demand: Demand, place: Place | None = None) -> Decision:
         """Refuse the request unless a demand is allowed; the decision that it is.
@@ -99,10 +102,10 @@ class RequestJudge:
             AccessDenied: they may not.
         """
         assert self.source is not None
-        found = await self._look_up(self.source.bucket.id, source.key, source.version_id, None)
+        read = Demand(versioned("s3:GetObjectTagging", source.version_id), source.key, source.version_id)
+        found = await self._object(read, self.source)
         if isinstance(found, ObjectAccess) and found.tags:
-            action = versioned("s3:GetObjectTagging", source.version_id)
-            await self.require(Demand(action, source.key, source.version_id), self.source)
+            await self.require(read, self.source)
             await self.require(Demand("s3:PutObjectTagging", self.input.key))
 
     async def allows(self, demand: Demand) -> bool:
@@ -167,7 +170,10 @@ class RequestJudge:
         except (InvalidArgument, KeyTooLong, NoSuchUpload):
             return ABSENT  # no object of ours can have such a name; the operation says what is wrong with it
         version = await self.index.read(partial(find_version, bucket_id=bucket_id, key=raw, version_id=version_id))
-        return ABSENT if version is None or version.delete_marker else object_access(version)
+        if version is not None and version.delete_marker:
+            version = None
+        self.met[bucket_id, raw, version_id] = version
+        return ABSENT if version is None else object_access(version)
 
     async def _say_if_missing(self, demand: Demand, place: Place) -> None:
         if not await self._may_list(place, demand.key or ""):

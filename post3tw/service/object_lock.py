@@ -213,7 +213,7 @@ class ObjectLock:
         find = partial(
             require_object, bucket_id=bucket.id, key=key_bytes(name), version_id=check_version_id(version_id)
         )
-        return (await self.store.index.read(find)).description.retention
+        return (await self.store.look(caller, find)).description.retention
 
 
 def _retention_of(document: types.ObjectLockRetention | None, now: int) -> tuple[str | None, int | None]:

@@ -36,8 +36,9 @@ class ObjectTagging:
     ) -> types.GetObjectTaggingOutput:
         """The tags of the current object, or of a version, in the order of their keys."""
         bucket, key = admitted_bucket(caller), key_bytes(input.key)
-        version: Version = await self.store.index.read(
-            partial(require_object, bucket_id=bucket.id, key=key, version_id=check_version_id(input.version_id))
+        version: Version = await self.store.look(
+            caller,
+            partial(require_object, bucket_id=bucket.id, key=key, version_id=check_version_id(input.version_id)),
         )
         return types.GetObjectTaggingOutput(
             version_id=written_version_id(version), tag_set=tag_list(version.description.tags)

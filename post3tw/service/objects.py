@@ -143,7 +143,7 @@ class Objects:
             InvalidPart, CorruptedData, …
         """
         bucket = admitted_bucket(caller)
-        selection = await self._select(bucket, input, with_body=True)
+        selection = await self._select(caller, bucket, input, with_body=True)
         fields = fields_of(selection, bucket, caller, input)
         retention = selection.version.description.retention
         if retention is not NO_LOCK:
@@ -154,14 +154,14 @@ class Objects:
     async def head_object(self, caller: Caller, input: types.HeadObjectInput) -> types.HeadObjectOutput:
         """What GetObject would answer, without the bytes."""
         bucket = admitted_bucket(caller)
-        selection = await self._select(bucket, input, with_body=False)
+        selection = await self._select(caller, bucket, input, with_body=False)
         fields = fields_of(selection, bucket, caller, input)
         retention = selection.version.description.retention
         if retention is not NO_LOCK:
             fields.update(await shown_lock(caller, input, retention))
         return types.HeadObjectOutput(**fields)
 
-    async def _select(self, bucket: Bucket, input: ReadInput, *, with_body: bool) -> Selection:
+    async def _select(self, caller: Caller, bucket: Bucket, input: ReadInput, *, with_body: bool) -> Selection:
         key, version_id, number = key_bytes(input.key), check_version_id(input.version_id), input.part_number
 
         async def find(tx: ITransaction) -> tuple[Version, Part | None]:
@@ -170,7 +170,7 @@ class Objects:
                 return version, None
             return version, await part_numbered(tx, version.id, number)
 
-        version, part = await self.store.index.read(find)
+        version, part = await self.store.look(caller, find)
         return select(version, part, input)
 
     @operation("s3:DeleteObject", honours=_DELETE)

@@ -12,8 +12,10 @@ from post3tw.model.bucket import Bucket
 from post3tw.model.errors import BucketChanged, NoSuchBucket, ServiceUnavailable
 from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
+from post3tw.model.version import Version
+from post3tw.service.admitted import objects_decided_on
 from post3tw.service.people import NoPeople, People
-from post3tw.storage.index.transactions.buckets import DecidedTransaction
+from post3tw.storage.index.transactions.buckets import DecidedTransaction, ObjectName
 from post3tw.storage.interfaces import IBlobStore, IIndex, Lock, Transaction
 from post3tw.storage.threads import IThreads, NoThreads
 
@@ -85,9 +87,9 @@ class Store:
                 await before()
             if admission is None or admission.renew is None or admission.bucket is None:
                 return await self.index.run(transaction, locks)
-            decided = {admission.bucket.id: admission.bucket}
+            buckets, objects = {admission.bucket.id: admission.bucket}, objects_decided_on(caller)
             try:
-                return await self.index.run(partial(_as_decided, transaction, decided), locks)
+                return await self.index.run(partial(_as_decided, transaction, buckets, objects), locks)
             except BucketChanged:
                 await admission.renew(caller)
             except NoSuchBucket:
@@ -95,7 +97,33 @@ class Store:
                 raise ServiceUnavailable from None
         raise BucketChanged
 
+    async def look(self, caller: Caller, transaction: Transaction[T]) -> T:
+        """Run a reading transaction on an object that the caller was admitted to.
 
-def _as_decided(transaction: Transaction[T], buckets: dict[int, Bucket], tx: Any) -> Awaitable[T]:
-    decided: Any = DecidedTransaction(tx, buckets)  # an ITransaction, whose methods are the other one's
+        When the decision depended on the object, and it finds another one, it is decided again: somebody else's, or a
+        private one, may have been put in its place.
+
+        Raises:
+            AccessDenied: it was decided otherwise.
+            BucketChanged: the object changed faster than could be decided.
+            What the transaction raises.
+        """
+        for _ in range(DECISIONS):
+            admission, objects = caller.admission, objects_decided_on(caller)
+            if not objects or admission is None or admission.renew is None:
+                return await self.index.read(transaction)
+            try:
+                return await self.index.read(partial(_as_decided, transaction, {}, objects))
+            except BucketChanged:
+                await admission.renew(caller)
+        raise BucketChanged
+
+
+def _as_decided(
+    transaction: Transaction[T],
+    buckets: Mapping[int, Bucket],
+    objects: Mapping[ObjectName, Version | None],
+    tx: Any,
+) -> Awaitable[T]:
+    decided: Any = DecidedTransaction(tx, buckets, objects)  # an ITransaction, whose methods are the other one's
     return transaction(decided)

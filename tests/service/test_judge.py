@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
+
 from post3tw.api import types
-from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from post3tw.api.operations import OPERATIONS
+from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion, OperationAborted
 from post3tw.model.identity import Caller, Identity
 from tests.service.access_case import ADA, ADMIN, BOB, NOBODY, AccessCase, tagging
+from tests.service.stores import read_body
 
 PUBLIC_READ: dict[str, Any] = {"acl": "public-read"}
 
@@ -199,3 +204,119 @@ class ReadsTests(AccessCase):
         for operation in ("GetObject", "PutObject", "DeleteObject", "GetObjectAcl"):
             for identity in (BOB, NOBODY):
                 self.assertEqual(await self.reads(identity, operation, expect=False), 1, operation)
+
+
+class ReplacedTests(AccessCase):
+    """Between the decision and what it allows, somebody puts another object in the place of the one that was decided
+    on."""
+
+    async def admitted(self, operation: str, **members: Any) -> tuple[Caller, Any]:
+        """Bob, just admitted to an operation on `key`, and its input."""
+        input = OPERATIONS[operation].input(**{"bucket": "bucket", "key": "key", **members})
+        caller = Caller(BOB)
+        await self.service.admit(caller, operation, input)
+        return caller, input
+
+    async def refused_now(self, operation: str, caller: Caller, input: Any) -> None:
+        """Check that an operation that Bob was admitted to is refused when it runs."""
+        method = self.service.operations()[operation]
+        await self.assertFailure(ensureDeferred(method(caller, input)), AccessDenied)
+
+    async def test_reads(self) -> None:
+        """Who may read an object reads nothing of the private one that replaced it."""
+        for operation, members in (
+            ("GetObject", {}),
+            ("HeadObject", {}),
+            ("GetObjectAcl", {}),
+            ("GetObjectAttributes", {"object_attributes": ["ETag"]}),
+        ):
+            with self.subTest(operation):
+                await self.call(ADA, "PutObject", grant_full_control="id=bob")
+                caller, input = await self.admitted(operation, **members)
+                await self.call(ADA, "PutObject", b"secret")
+                await self.refused_now(operation, caller, input)
+
+    async def test_reads_that_are_allowed_all_the_same(self) -> None:
+        """Who may read both gets what is there now."""
+        await self.call(ADA, "PutObject", acl="public-read")
+        caller, input = await self.admitted("GetObject")
+        await self.call(ADA, "PutObject", b"newer", acl="public-read")
+        output = await self.service.operations()["GetObject"](caller, input)
+        self.assertEqual(await read_body(output.body), b"newer")
+
+    async def test_a_list_that_was_replaced(self) -> None:
+        """What is granted no more is not read, though the object is the same."""
+        await self.call(ADA, "PutObject", acl="public-read")
+        caller, input = await self.admitted("GetObject")
+        await self.call(ADA, "PutObjectAcl", acl="private")
+        await self.refused_now("GetObject", caller, input)
+
+    async def test_tags_that_were_replaced(self) -> None:
+        """What tags allowed, other tags do not."""
+        public = {"StringEquals": {"s3:ExistingObjectTag/public": "yes"}}
+        await self.allow({"Action": ["s3:GetObject*", "s3:DeleteObjectTagging"], "Condition": public})
+        for operation in ("GetObject", "GetObjectTagging", "DeleteObjectTagging"):
+            with self.subTest(operation):
+                await self.call(ADA, "PutObject", tagging="public=yes")
+                caller, input = await self.admitted(operation)
+                await self.call(ADA, "PutObjectTagging", tagging=tagging(public="no"))
+                await self.refused_now(operation, caller, input)
+
+    async def test_copies(self) -> None:
+        """Who may read an object gets no copy of the private one that replaced it."""
+        await self.call(ADA, "CreateBucket", bucket="target")
+        await self.call(ADA, "PutBucketAcl", bucket="target", acl="public-read-write")
+        await self.call(ADA, "PutObject", acl="public-read")
+        caller, input = await self.admitted("CopyObject", bucket="target", copy_source="bucket/key")
+        await self.call(ADA, "PutObject", b"secret")
+        await self.refused_now("CopyObject", caller, input)
+
+    async def test_replaced_while_it_is_copied(self) -> None:
+        """A copy that begins again, as its source was replaced, is decided again."""
+        await self.call(ADA, "CreateBucket", bucket="target")
+        await self.call(ADA, "PutBucketAcl", bucket="target", acl="public-read-write")
+        await self.call(ADA, "PutObject", acl="public-read")
+        caller, input = await self.admitted("CopyObject", bucket="target", copy_source="bucket/key")
+        change, put = type(self.store).change, partial(self.call, ADA, "PutObject", b"secret")
+
+        async def late(store: Any, *arguments: Any, **options: Any) -> Any:
+            self.patch(type(self.store), "change", change)
+            await put()
+            return await store.change(*arguments, **options)
+
+        self.patch(type(self.store), "change", late)
+        await self.refused_now("CopyObject", caller, input)
+
+    async def test_the_list_of_somebody_elses_object(self) -> None:
+        """Who owned an object does not publish the one that replaced it."""
+        await self.call(ADA, "PutBucketAcl", acl="public-read-write")
+        await self.call(BOB, "PutObject")
+        caller, input = await self.admitted("PutObjectAcl", acl="public-read")
+        await self.call(ADA, "PutObject", b"secret")
+        await self.refused_now("PutObjectAcl", caller, input)
+
+    async def test_replaced_as_its_list_is_put(self) -> None:
+        """Nor when it was replaced at the last moment."""
+        await self.call(ADA, "PutBucketAcl", acl="public-read-write")
+        await self.call(BOB, "PutObject")
+        caller, input = await self.admitted("PutObjectAcl", acl="public-read")
+        change, put = type(self.store).change, partial(self.call, ADA, "PutObject", b"secret")
+
+        async def late(store: Any, *arguments: Any, **options: Any) -> Any:
+            self.patch(type(self.store), "change", change)
+            await put()
+            return await store.change(*arguments, **options)
+
+        self.patch(type(self.store), "change", late)
+        method = self.service.operations()["PutObjectAcl"]
+        await self.assertFailure(ensureDeferred(method(caller, input)), OperationAborted)
+        self.assertEqual(len((await self.call(ADA, "GetObjectAcl")).grants), 1)
+
+    async def test_deletes(self) -> None:
+        """Who owned an object does not delete the one that replaced it, alone or as one of many."""
+        await self.call(ADA, "PutBucketAcl", acl="public-read-write")
+        await self.call(BOB, "PutObject")
+        caller, input = await self.admitted("DeleteObject")
+        await self.call(ADA, "PutObject", b"kept")
+        await self.refused_now("DeleteObject", caller, input)
+        self.assertEqual((await self.call(ADA, "GetObject")).body, b"kept")

@@ -14,6 +14,7 @@ from post3tw.model.errors import (
     InvalidBucketState,
     NoSuchBucket,
 )
+from post3tw.model.version import Version
 from post3tw.storage.index.rows import BUCKET_COLUMNS, INSERT_BUCKET, bucket_from_row, bucket_values
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
@@ -78,20 +79,34 @@ async def require_bucket(tx: ITransaction, bucket_id: int) -> Bucket:
     return bucket_from_row(row) if decided is None else still(decided, row[0])
 
 
+ObjectName = tuple[int, bytes, str | None]
+"""The id of a bucket, a key, and a version id, None for whichever is the latest."""
+
+_NO_OBJECTS: Mapping[ObjectName, Version | None] = {}
+
+
 class DecidedTransaction:
-    """A transaction that was decided on a state of buckets, and is refused on another one.
+    """A transaction that was decided on a state of buckets and objects, and is refused on another one.
 
     What was read to decide may be older than what the transaction sees: another request, or another node, may have
     changed the bucket's policy meanwhile. A state is known by its generation, so that is all that has to be read again.
+    Where the decision depended on an object (its owner, its list, its tags), another object may have its key by now;
+    `versions.as_decided` looks whether it is still the one.
 
     Args:
         tx: the transaction itself.
         buckets: those that the decision rested on, by id.
+        objects: likewise, by bucket, key and the version id that was asked for; None is one that was not there.
     """
 
-    __slots__ = ("all", "buckets", "many", "memo", "one", "run", "write")
+    __slots__ = ("all", "buckets", "many", "memo", "objects", "one", "run", "write")
 
-    def __init__(self, tx: ITransaction, buckets: Mapping[int, Bucket]) -> None:
+    def __init__(
+        self,
+        tx: ITransaction,
+        buckets: Mapping[int, Bucket],
+        objects: Mapping[ObjectName, Version | None] = _NO_OBJECTS,
+    ) -> None:
         self.one, self.all, self.run, self.write, self.many, self.memo = (
             tx.one,
             tx.all,
@@ -101,6 +116,7 @@ class DecidedTransaction:
             tx.memo,
         )
         self.buckets = buckets
+        self.objects = objects
 
 
 def decided_bucket(tx: Any, bucket_id: int) -> Bucket | None:

@@ -21,7 +21,7 @@ from attrs import evolve, frozen
 
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.conditions import ReadConditions, WriteConditions
-from post3tw.model.errors import NotImplementedHere
+from post3tw.model.errors import NotImplementedHere, OperationAborted
 from post3tw.model.identity import Owner
 from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Incumbent, Placement, Version
@@ -32,6 +32,7 @@ from post3tw.storage.index.transactions.changes import record_change
 from post3tw.storage.index.transactions.object_lock import require_unlocked, with_lock
 from post3tw.storage.index.transactions.parts import copy_parts
 from post3tw.storage.index.transactions.versions import (
+    as_decided,
     bucket_and_latest,
     find_version,
     null_incumbent,
@@ -256,6 +257,7 @@ async def _delete_one(
 ) -> Deletion:
     bucket = await require_bucket(tx, bucket_id)
     version = await find_version(tx, bucket_id, key, version_id)
+    as_decided(tx, bucket_id, key, version_id, version)
     if version is None:
         return Deletion(version_id)
     if conditions.any:
@@ -315,16 +317,23 @@ async def set_acl(
     version_id: str | None,
     acl: str | None,
     *,
+    meant: Version | None = None,
     change_id: bytes,
     now: int,
 ) -> Version:
     """Replace the ACL of a version; None makes it private. Returns the version as it is now.
 
+    Args:
+        meant: the version that the list was made for, None for whichever it is.
+
     Raises:
+        OperationAborted: another one is in its place.
         NoSuchBucket, and what require_object raises.
     """
     bucket = await require_bucket(tx, bucket_id)
     version = await require_object(tx, bucket_id, key, version_id)
+    if meant is not None and version.id != meant.id:
+        raise OperationAborted(key=key.decode())
     await note_object_acl(tx, bucket, version.owner.id, acl)
     await tx.write(
         "UPDATE versions SET acl = ? WHERE bucket = ? AND key = ? AND seq = ?", acl, bucket_id, key, version.seq
