@@ -127,6 +127,16 @@ async def share(tx: ITransaction, placement: Placement, holder: bytes, body_id: 
     return placement
 
 
+RELEASE_BLOBS = "UPDATE blobs SET lease_until = ? WHERE condemned IS NULL AND id"
+KEEP_BLOBS = (
+    "UPDATE blobs SET lease_until = NULL WHERE lease_until IS NOT NULL"
+    " AND EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id) AND id"
+)
+"""To be followed by which blobs. The first releases them and locks their rows; the second, which sees what was
+committed while the first waited, takes it back for those that are still referred to. One statement that looks for
+references and releases would not do: of two holders who let go at the same time, each would see the other's."""
+
+
 async def release(tx: ITransaction, holder: bytes, placement: Placement | None, now: int) -> None:
     """Let go of the bytes of a version or part that is being deleted. The last to let go leaves them to the sweeper."""
     if placement is None:
@@ -135,12 +145,8 @@ async def release(tx: ITransaction, holder: bytes, placement: Placement | None, 
         await tx.write("DELETE FROM bodies WHERE id = ?", placement.body)
     elif placement.blob is not None:
         await tx.write("DELETE FROM blob_references WHERE blob = ? AND holder = ?", placement.blob, holder)
-        await tx.write(
-            "UPDATE blobs SET lease_until = ? WHERE id = ? AND condemned IS NULL"
-            " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)",
-            now,
-            placement.blob,
-        )
+        await tx.write(f"{RELEASE_BLOBS} = ?", now, placement.blob)
+        await tx.write(f"{KEEP_BLOBS} = ?", placement.blob)
 
 
 async def load_body(tx: ITransaction, body_id: bytes) -> tuple[bytes, bytes]:

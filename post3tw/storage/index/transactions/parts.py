@@ -11,7 +11,7 @@ from attrs import evolve
 
 from post3tw.model.version import Part
 from post3tw.storage.index.rows import FROM_PARTS, INSERT_PART, PART_COLUMNS, part_from_row, part_values
-from post3tw.storage.index.transactions.blobs import release, share
+from post3tw.storage.index.transactions.blobs import KEEP_BLOBS, RELEASE_BLOBS, release, share
 from post3tw.storage.interfaces import ITransaction
 
 _SELECT = f"SELECT {PART_COLUMNS} FROM {FROM_PARTS}"
@@ -68,13 +68,9 @@ async def release_parts(tx: ITransaction, owner: bytes, now: int) -> None:
         " (SELECT p.blob, p.id FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)",
         owner,
     )
-    await tx.write(
-        "UPDATE blobs SET lease_until = ? WHERE condemned IS NULL"
-        " AND id IN (SELECT p.blob FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)"
-        " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = blobs.id)",
-        now,
-        owner,
-    )
+    blobs = "IN (SELECT p.blob FROM parts p WHERE p.owner = ? AND p.blob IS NOT NULL)"
+    await tx.write(f"{RELEASE_BLOBS} {blobs}", now, owner)
+    await tx.write(f"{KEEP_BLOBS} {blobs}", owner)
     await tx.write("DELETE FROM parts WHERE owner = ?", owner)
 
 

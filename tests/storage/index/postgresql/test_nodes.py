@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,9 @@ from post3tw.storage.index.postgresql.index import PostgresIndex
 from post3tw.storage.index.transactions.blobs import begin_blob, condemn, place, release, share
 from post3tw.storage.index.transactions.buckets import create_bucket, delete_bucket, set_versioning
 from post3tw.storage.index.transactions.objects import delete_version, put_version
+from post3tw.storage.index.transactions.parts import copy_parts, insert_part, release_parts
 from post3tw.storage.interfaces import ITransaction, Lock
-from post3tw.testing.index_fixture import NOW, OWNER, bucket, object_id, version
+from post3tw.testing.index_fixture import NOW, OWNER, bucket, object_id, part, version
 from tests.storage.index.postgresql.case import ANY, PostgresCase
 
 ABSENT = WriteConditions(if_none_match="*")
@@ -196,3 +197,42 @@ class NodesTests(PostgresCase):
             self.assertEqual(
                 (shared is None, condemned, state), (True, 0, [(True,)]) if shared is None else (False, 1, [(False,)])
             )
+
+    async def let_go_together(self, *releases: Callable[[ITransaction], Awaitable[None]]) -> None:
+        """Each on a node of its own, committed only when all are done, or when it is clear that they wait."""
+        nodes = [await self.started() for _ in releases]
+        done = 0
+
+        async def let_go(tx: ITransaction, release: Callable[[ITransaction], Awaitable[None]]) -> None:
+            nonlocal done
+            await release(tx)
+            await tx.one("SELECT 1")
+            done += 1
+            for _ in range(20):
+                if done < len(releases):
+                    await tx.one("SELECT 1")
+
+        calls = (node.run(partial(let_go, release=one)) for node, one in zip(nodes, releases, strict=True))
+        self.assertEqual(await self.together(*calls), [None] * len(releases))
+
+    async def test_the_last_two_let_go_at_once(self) -> None:
+        """Two objects share a blob and are deleted on two nodes at the same time: each sees the other's reference, and
+        still the sweeper is told of the blob."""
+        index = await self.started()
+        await index.run(partial(begin_blob, blob_id=object_id(100), now=NOW, lease_until=NOW + 10))
+        await index.run(partial(place, holder=object_id(1), placement=BLOB))
+        await index.run(partial(share, placement=BLOB, holder=object_id(2), body_id=object_id(3)))
+        await self.let_go_together(
+            *(partial(release, holder=object_id(n), placement=BLOB, now=NOW + 20) for n in (1, 2))
+        )
+        self.assertEqual(self.query("SELECT lease_until FROM blobs"), [(NOW + 20,)])
+
+    async def test_the_last_two_let_go_of_parts_at_once(self) -> None:
+        """The same with objects that are made of parts."""
+        index = await self.started()
+        await index.run(partial(begin_blob, blob_id=object_id(100), now=NOW, lease_until=NOW + 10))
+        await index.run(partial(place, holder=object_id(11), placement=BLOB))
+        await index.run(partial(insert_part, owner=object_id(1), part=part(1, BLOB, object_id(11))))
+        await index.run(partial(copy_parts, owner=object_id(1), new_owner=object_id(2), now=NOW))
+        await self.let_go_together(*(partial(release_parts, owner=object_id(n), now=NOW + 20) for n in (1, 2)))
+        self.assertEqual(self.query("SELECT lease_until FROM blobs"), [(NOW + 20,)])
