@@ -9,16 +9,13 @@ from typing import Any
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.blobs.postgresql import PostgresBlobs
 from post3tw.storage.fs import DISK_THREADS
-from post3tw.storage.index.postgresql.index import PostgresIndex
+from post3tw.storage.index.postgresql.index import LOCK_TIMEOUT, PostgresIndex
 from post3tw.storage.interfaces import IBlobStore, OpenedStore
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.node import Node
 from post3tw.storage.postgresql.pool import Pool
 from post3tw.storage.shared_directory import SharedDirectory
 from post3tw.storage.threads import Threads
-
-LOCK_TIMEOUT = 10_000
-"""Milliseconds for a lock that blobs wait for."""
 
 
 def assemble(
@@ -49,7 +46,7 @@ def assemble(
     blobs: IBlobStore
     if directory is None:
         # No statement_timeout: one that ends a COMMIT which waits for a standby would have it reported as done.
-        pool = Pool(reactor, dsn, connections, {"lock_timeout": LOCK_TIMEOUT})
+        pool = Pool(reactor, dsn, connections, {"lock_timeout": int(LOCK_TIMEOUT * 1000)})
         blobs = PostgresBlobs(pool, block_size, durable)
         node.watch(*index.pools, pool)
     else:

@@ -29,7 +29,7 @@ from post3tw.storage.postgresql.line import Line
 
 T = TypeVar("T")
 
-ANSWER_TIMEOUT = 60.0
+ANSWER_TIMEOUT = 45.0
 """Seconds the database may take for one answer. Longer than its own statement_timeout: this is for a network that
 swallows packets."""
 

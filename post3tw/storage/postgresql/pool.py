@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from post3tw.model.errors import InsufficientStorage, ServiceUnavailable, SlowDown
-from post3tw.storage.postgresql.connection import Connection, connect
+from post3tw.storage.postgresql.connection import ANSWER_TIMEOUT, Connection, connect
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.failures import ends_connection, translated
 
@@ -61,7 +61,7 @@ class Pool:
     settings: Mapping[str, str | int] = field(factory=dict)
     patience: float = 10.0
     connect_timeout: float = 10.0
-    answer_timeout: float = 60.0
+    answer_timeout: float = ANSWER_TIMEOUT
     opened: int = field(default=0, init=False)
     lost: int = field(default=0, init=False)
     refused: int = field(default=0, init=False)
