@@ -1,7 +1,7 @@
 """Ports: bound early, opened late, and with certificates that can be read again.
 
 Theory of operation. Ports are bound in `privilegedStartService`, before the process gives up root and before the
-store is opened, so that a port that is taken is known first. They do not accept until `open_gates`: who connects
+store is opened, so that a port that is taken is known first. They do not accept until `open_gate`: who connects
 meanwhile waits in the kernel's queue instead of being refused.
 
 Twisted's `ssl:` reads its certificate once, and `tls:` reads its directory again only when a client names a host that

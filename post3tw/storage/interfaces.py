@@ -196,7 +196,7 @@ class IBackend(Interface):
         """The backend's own options: (long name without dashes, default, help). Each also has its POST3_* variable."""
 
     def open(options: Mapping[str, Any], reactor: Any) -> Any:
-        """Make, but do not start, an OpenedStore, or a provider of IS3Service.
+        """Make, but do not start, an OpenedStore, or a provider of IAuthorizedS3Service.
 
         `options` holds the backend's own options as text, and `data_dir`, `durability` ("full" or "relaxed"), `reserve`
         (bytes), `environ` (the environment, for variables that are not ours alone).

@@ -35,6 +35,9 @@ RENEW_INTERVAL = 3.0
 MARGIN = 1.0
 """Seconds before its lease's end at which a leader stops."""
 
+_TIMERS = "timers"
+"""What the lease is called."""
+
 _NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 _TAKE = (
     f"INSERT INTO leases (name, holder, ends) VALUES (%s, %s, {_NOW} + %s)"
@@ -53,7 +56,6 @@ class Leadership:
         management: the connection over which the lease is asked for.
         reactor: for timers.
         node: what no other node is called.
-        name: what is led.
         lease: seconds that a lease lasts.
         interval: seconds between two requests.
         seconds: a clock that only goes forward, as a reactor's does not.
@@ -64,7 +66,6 @@ class Leadership:
     management: Management
     reactor: Any
     node: str
-    name: str = "timers"
     lease: float = LEASE
     interval: float = RENEW_INTERVAL
     seconds: Callable[[], float] = monotonic
@@ -97,7 +98,7 @@ class Leadership:
         led, self._until = self.leads, float("-inf")
         if led:
             try:
-                await self.management.execute(_GIVE_BACK, self.name, self.node)
+                await self.management.execute(_GIVE_BACK, _TIMERS, self.node)
             except ManagementFailed as failed:
                 self.log.warn("The lease was not given back; it ends by itself: {reason}", reason=str(failed))
 
@@ -108,7 +109,7 @@ class Leadership:
     async def _ask(self) -> None:
         asked = self.seconds()
         try:
-            taken = await self.management.query(_TAKE, self.name, self.node, int(self.lease * 1000))
+            taken = await self.management.query(_TAKE, _TIMERS, self.node, int(self.lease * 1000))
             self._until = asked + self.lease - MARGIN if taken else float("-inf")
         except ManagementFailed:
             pass  # `Management` says in the log why; the lease lasts until its end

@@ -21,6 +21,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from post3tw.storage.interfaces import StoreRefused
+from post3tw.storage.postgresql.failures import READ_ONLY
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 
 _SCRIPT = re.compile(r"postgres_(\d{4})\.sql")
@@ -115,7 +116,7 @@ class Migration:
             raise ManagementFailed(
                 "the database takes no writes; if it is a standby, name all hosts in the DSN, with"
                 " target_session_attrs=read-write",
-                "25006",
+                READ_ONLY,
             )
 
     async def _version(self, cursor: Any) -> int:

@@ -1,7 +1,9 @@
 """The index on PostgreSQL.
 
-Theory of operation =================== The transactions are those of SQLite, but each `await` is a way to the server
-and back, and each commit a sync of its disk. Both are shared.
+Theory of operation
+===================
+The transactions are those of SQLite, but each `await` is a way to the server and back, and each commit a sync of its
+disk. Both are shared.
 
 **Writing.** `run` puts a transaction into a queue. At the end of the reactor's turn, those whose locks do not collide
 become a group (`group_commit`), which is one transaction of the database on one connection (`group`): the coroutines
@@ -46,18 +48,18 @@ from post3tw.storage.index.postgresql.group_commit import GroupCommit
 from post3tw.storage.index.postgresql.pipeline import Pipeline
 from post3tw.storage.index.postgresql.reads import Hears, Reads
 from post3tw.storage.interfaces import IIndex, IMeasured, Lock
+from post3tw.storage.postgresql.connection import ANSWER_TIMEOUT
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.pool import Pool
 
 T = TypeVar("T")
 
 WRITERS, POINT_READERS, SNAPSHOT_READERS = 2, 2, 4
-"""Connections, unless told otherwise."""
+"""Connections that write, that read for those who ask once, and for those who ask more often."""
 
 LOCK_TIMEOUT = 10.0
 IDLE_TIMEOUT = 10.0
 STATEMENT_TIMEOUT = 30.0
-ANSWER_TIMEOUT = 45.0
 """Seconds."""
 
 WALKS: Mapping[str, str | int] = {
@@ -89,8 +91,6 @@ class PostgresIndex:
         notices: how nodes tell each other of changed buckets.
         durability: "full" or "relaxed".
         writers: connections that write.
-        point_readers: connections for reads that ask once.
-        snapshot_readers: connections for reads that ask more often.
         backlog_limit: transactions that may wait; more are refused.
     """
 
@@ -99,8 +99,6 @@ class PostgresIndex:
     notices: Notices
     durability: str = "full"
     writers: int = WRITERS
-    point_readers: int = POINT_READERS
-    snapshot_readers: int = SNAPSHOT_READERS
     backlog_limit: int = 10_000
     _writing: GroupCommit = field(init=False)
     _reading: Reads = field(init=False)
@@ -118,8 +116,8 @@ class PostgresIndex:
         self._writing = GroupCommit(self.reactor, self._pool(self.writers, writing), self.notices)
         self._reading = Reads(
             self.reactor,
-            self._pool(self.point_readers, reading),
-            self._pool(self.snapshot_readers, reading),
+            self._pool(POINT_READERS, reading),
+            self._pool(SNAPSHOT_READERS, reading),
             self.notices,
         )
 
