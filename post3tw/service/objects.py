@@ -10,7 +10,7 @@ from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import AccessDenied, BucketChanged, DomainError, InvalidRequest
-from post3tw.model.identity import Caller
+from post3tw.model.identity import Caller, Owner
 from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Part, Version, new_object
 from post3tw.service.admitted import admitted_bucket, may_also
@@ -37,7 +37,7 @@ from post3tw.service.store import Store
 from post3tw.service.upload_checksums import full_checksum
 from post3tw.storage.index.transactions.objects import Deletion, delete_version, put_version
 from post3tw.storage.index.transactions.parts import part_numbered
-from post3tw.storage.index.transactions.versions import find_version, require_object
+from post3tw.storage.index.transactions.versions import all_as_decided, find_version, require_object
 from post3tw.storage.interfaces import ITransaction, Lock
 
 MAX_PUT = 5 * 1024**3
@@ -236,35 +236,40 @@ class Objects:
         async def decide() -> None:
             targets[:] = [await _if_allowed(caller, target, bypass_governance) for target in asked]
 
-        async def delete_all(tx: ITransaction) -> list[Deletion | DomainError]:
-            results: list[Deletion | DomainError] = []
-            for target in targets:
-                if isinstance(target, DomainError):
-                    results.append(target)
-                    continue
-                try:
-                    deletion = await delete_version(
-                        tx,
-                        bucket.id,
-                        target.key,
-                        target.version_id,
-                        target.conditions,
-                        new_id=target.new_id,
-                        owner=owner,
-                        now=now,
-                        bypass_governance=target.bypass_governance,
-                    )
-                except BucketChanged:
-                    raise  # which is no answer, but why all of it is decided again
-                except DomainError as error:
-                    results.append(error)
-                else:
-                    results.append(deletion)
-            return results
-
         keys = {target.key for target in asked if isinstance(target, Target)}
         locks = [Lock(bucket.id), *(Lock(bucket.id, key) for key in keys)]
+        delete_all = partial(_delete_each, bucket_id=bucket.id, targets=targets, owner=owner, now=now)
         return await self.store.change(caller, delete_all, locks, before=decide)
+
+
+async def _delete_each(
+    tx: ITransaction, bucket_id: int, targets: list[Target | DomainError], owner: Owner, now: int
+) -> list[Deletion | DomainError]:
+    await all_as_decided(tx, [(bucket_id, t.key, t.version_id) for t in targets if isinstance(t, Target)])
+    results: list[Deletion | DomainError] = []
+    for target in targets:
+        if isinstance(target, DomainError):
+            results.append(target)
+            continue
+        try:
+            deletion = await delete_version(
+                tx,
+                bucket_id,
+                target.key,
+                target.version_id,
+                target.conditions,
+                new_id=target.new_id,
+                owner=owner,
+                now=now,
+                bypass_governance=target.bypass_governance,
+            )
+        except BucketChanged:
+            raise  # which is no answer, but why all of it is decided again
+        except DomainError as error:
+            results.append(error)
+        else:
+            results.append(deletion)
+    return results
 
 
 def _target_or_error(entry: types.ObjectIdentifier, new_id: bytes) -> Target | DomainError:

@@ -249,6 +249,14 @@ class ManyKeysTests(AccessCase):
         self.assertEqual([error.code for error in output.errors], ["AccessDenied"])
         await self.call(BOB, "DeleteObject")
 
+    async def test_a_key_twice(self) -> None:
+        """A key that comes twice is deleted once, also where the object itself says who may."""
+        condition = {"StringEquals": {"s3:ExistingObjectTag/colour": "red"}}
+        await self.allow({"Action": "s3:DeleteObject", "Condition": condition})
+        await self.call(ADA, "PutObject", tagging="colour=red")
+        self.assertEqual(await self.delete(BOB, "key", "key"), (["key", "key"], []))
+        self.assertEqual((await self.call(ADA, "ListObjectsV2")).contents, [])
+
     async def test_the_owner_too(self) -> None:
         """A statement that denies keeps the bucket's owner from a key."""
         await self.allow({"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::bucket/kept"})

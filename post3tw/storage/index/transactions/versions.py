@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from collections.abc import Iterable
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import (
     BucketChanged,
@@ -29,7 +28,7 @@ from post3tw.storage.index.rows import (
     version_values,
 )
 from post3tw.storage.index.transactions.blobs import release
-from post3tw.storage.index.transactions.buckets import DecidedTransaction, decided_bucket, still
+from post3tw.storage.index.transactions.buckets import DecidedTransaction, ObjectName, decided_bucket, still
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
@@ -86,10 +85,12 @@ async def require_object(
         NoSuchKey: there is no current object.
         NoSuchVersion: there is no version of this id.
         MethodNotAllowed: the id is that of a delete marker.
-        BucketChanged: see as_decided.
+        BucketChanged: it is not the one that the transaction was decided on (see DecidedTransaction).
     """
     version = await find_version(tx, bucket_id, key, version_id, with_body=with_body)
-    as_decided(tx, bucket_id, key, version_id, version)
+    objects = decided_objects(tx)
+    if (bucket_id, key, version_id) in objects:
+        require_same(objects[bucket_id, key, version_id], version)
     if version is not None and not version.delete_marker:
         return version
     name = key.decode()
@@ -104,30 +105,19 @@ async def require_object(
     )
 
 
-def as_decided(tx: Any, bucket_id: int, key: bytes, version_id: str | None, found: Version | Incumbent | None) -> None:
-    """Refuse a transaction that was decided on another object than it finds (see DecidedTransaction).
+def require_same(decided: Version | None, found: Version | None) -> None:
+    """Refuse what was decided on another object than is there now; None, or a delete marker, is none.
 
     Raises:
         BucketChanged: it has to be decided again.
     """
-    if type(tx) is not DecidedTransaction or not tx.objects:
-        return
-    name = bucket_id, key, version_id
-    if name not in tx.objects:
-        return
-    decided = tx.objects[name]
-    if found is None or found.delete_marker or decided is None:
+    if decided is None or found is None or found.delete_marker:
         same = decided is None and (found is None or found.delete_marker)
     else:
-        same = found.id == decided.id and (isinstance(found, Incumbent) or _says_the_same(found, decided))
+        now, then = found.description, decided.description  # the owner of a version never changes
+        same = found.id == decided.id and now.acl == then.acl and now.tags == then.tags
     if not same:
         raise BucketChanged
-
-
-def _says_the_same(found: Version, decided: Version) -> bool:
-    """Whether list and tags of a version are what they were; its owner never changes."""
-    now, then = found.description, decided.description
-    return now.acl == then.acl and now.tags == then.tags
 
 
 _LATEST_INCUMBENT = (
@@ -152,9 +142,7 @@ async def bucket_and_latest(tx: ITransaction, bucket_id: int, key: bytes) -> tup
     if row is None:
         raise NoSuchBucket
     bucket = bucket_from_row(row[INCUMBENT_WIDTH:]) if decided is None else still(decided, row[INCUMBENT_WIDTH])
-    latest = None if row[0] is None else incumbent_from_row(row)
-    as_decided(tx, bucket_id, key, None, latest)
-    return bucket, latest
+    return bucket, None if row[0] is None else incumbent_from_row(row)
 
 
 async def null_incumbent(tx: ITransaction, bucket_id: int, key: bytes) -> Incumbent | None:
