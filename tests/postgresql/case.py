@@ -41,7 +41,7 @@ class Load:
     Attributes:
         endpoints: where; client n talks to the endpoint n modulo their number.
         count: of clients.
-        seed: of what they do.
+        seed: of what they do; loads with different seeds have different keys.
     """
 
     endpoints: Sequence[str]
@@ -53,7 +53,7 @@ class Load:
 
     def __enter__(self) -> Load:
         for number in range(self.count):
-            name = f"client-{number}"
+            name = f"client-{self.seed}-{number}"
             endpoint = self.endpoints[number % len(self.endpoints)]
             writer = Writer(client(endpoint), name, Random(f"{self.seed}-{number}"), self._stop)
             self.writers.append(writer)
