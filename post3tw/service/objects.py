@@ -37,7 +37,7 @@ from post3tw.service.store import Store
 from post3tw.service.upload_checksums import full_checksum
 from post3tw.storage.index.transactions.objects import Deletion, delete_version, put_version
 from post3tw.storage.index.transactions.parts import part_numbered
-from post3tw.storage.index.transactions.versions import all_as_decided, find_version, require_object
+from post3tw.storage.index.transactions.versions import find_version, require_object
 from post3tw.storage.interfaces import ITransaction, Lock
 
 MAX_PUT = 5 * 1024**3
@@ -245,7 +245,6 @@ class Objects:
 async def _delete_each(
     tx: ITransaction, bucket_id: int, targets: list[Target | DomainError], owner: Owner, now: int
 ) -> list[Deletion | DomainError]:
-    await all_as_decided(tx, [(bucket_id, t.key, t.version_id) for t in targets if isinstance(t, Target)])
     results: list[Deletion | DomainError] = []
     for target in targets:
         if isinstance(target, DomainError):
