@@ -29,7 +29,11 @@ def check_bucket_name(name: str) -> None:
 
 
 def split_tenant(caller: Caller, named: str) -> tuple[str, str]:
-    """The (tenant, bucket name) that a caller means: `bucket` in the own tenant, `tenant:bucket`, `:bucket` in the
-    unnamed."""
+    """The (tenant, bucket name) that a caller means; see split_name."""
+    return split_name(caller.tenant, named)
+
+
+def split_name(own_tenant: str, named: str) -> tuple[str, str]:
+    """The (tenant, bucket name) that is meant: `bucket` in the own tenant, `tenant:bucket`, `:bucket` in the unnamed."""
     tenant, colon, name = named.partition(":")
-    return (tenant, name) if colon else (caller.tenant, named)
+    return (tenant, name) if colon else (own_tenant, named)

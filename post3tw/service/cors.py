@@ -18,6 +18,7 @@ from post3tw.model.errors import BodyTooLarge, InvalidRequest, MalformedXML, NoS
 from post3tw.model.identity import Caller
 from post3tw.service.admitted import admitted_bucket
 from post3tw.service.bucket_documents import delete_document, put_document, read_document
+from post3tw.service.bucket_names import split_name
 from post3tw.service.interfaces import ICorsRules
 from post3tw.service.operation import operation
 from post3tw.service.store import Store
@@ -84,10 +85,8 @@ class CorsLookup:
 
     async def rules_of(self, tenant: str, bucket: str) -> Sequence[CorsRule] | None:
         """See ICorsRules."""
-        named, colon, name = bucket.partition(":")
-        if not colon:
-            named, name = tenant, bucket
-        return await self.index.read(lambda tx: self._look_up(tx, named, name))
+        in_tenant, name = split_name(tenant, bucket)
+        return await self.index.read(lambda tx: self._look_up(tx, in_tenant, name))
 
     async def _look_up(self, tx: ITransaction, tenant: str, name: str) -> Sequence[CorsRule] | None:
         bucket = await find_bucket(tx, tenant, name)
