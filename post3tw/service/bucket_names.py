@@ -34,6 +34,7 @@ def split_tenant(caller: Caller, named: str) -> tuple[str, str]:
 
 
 def split_name(own_tenant: str, named: str) -> tuple[str, str]:
-    """The (tenant, bucket name) that is meant: `bucket` in the own tenant, `tenant:bucket`, `:bucket` in the unnamed."""
+    """The (tenant, bucket name) that is meant: `bucket` is in the own tenant, `:bucket` in the unnamed one,
+    `tenant:bucket` in another."""
     tenant, colon, name = named.partition(":")
     return (tenant, name) if colon else (own_tenant, named)
