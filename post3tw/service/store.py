@@ -16,6 +16,7 @@ from post3tw.model.version import Version
 from post3tw.service.admitted import objects_decided_on
 from post3tw.service.people import NoPeople, People
 from post3tw.storage.index.transactions.buckets import DecidedTransaction, ObjectName
+from post3tw.storage.index.transactions.versions import find_version, require_same
 from post3tw.storage.interfaces import IBlobStore, IIndex, Lock, Transaction
 from post3tw.storage.threads import IThreads, NoThreads
 
@@ -73,6 +74,7 @@ class Store:
 
         What was decided must hold when it is done: when the transaction finds the bucket in another state than the
         decision rested on (another policy, another list), the call is decided again and the transaction run again.
+        Likewise when it depended on an object, and another one is under the key that is locked.
         `before` is what is decided besides (one key of many, for instance), each time after the call itself.
 
         Raises:
@@ -87,7 +89,7 @@ class Store:
                 await before()
             if admission is None or admission.renew is None or admission.bucket is None:
                 return await self.index.run(transaction, locks)
-            buckets, objects = {admission.bucket.id: admission.bucket}, objects_decided_on(caller)
+            buckets, objects = {admission.bucket.id: admission.bucket}, _locked(objects_decided_on(caller), locks)
             try:
                 return await self.index.run(partial(_as_decided, transaction, buckets, objects), locks)
             except BucketChanged:
@@ -113,17 +115,32 @@ class Store:
             if not objects or admission is None or admission.renew is None:
                 return await self.index.read(transaction)
             try:
-                return await self.index.read(partial(_as_decided, transaction, {}, objects))
+                return await self.index.read(partial(_finding, transaction, objects))
             except BucketChanged:
                 await admission.renew(caller)
         raise BucketChanged
 
 
-def _as_decided(
-    transaction: Transaction[T],
-    buckets: Mapping[int, Bucket],
-    objects: Mapping[ObjectName, Version | None],
-    tx: Any,
-) -> Awaitable[T]:
-    decided: Any = DecidedTransaction(tx, buckets, objects)  # an ITransaction, whose methods are the other one's
+Objects = Mapping[ObjectName, Version | None]
+
+
+def _locked(objects: Objects, locks: Sequence[Lock]) -> Objects:
+    """Those that nobody can change during a transaction under these locks."""
+    if not objects:
+        return objects
+    keys = {(lock.bucket_id, lock.key) for lock in locks}
+    return {name: version for name, version in objects.items() if name[:2] in keys}
+
+
+async def _as_decided(transaction: Transaction[T], buckets: Mapping[int, Bucket], objects: Objects, tx: Any) -> T:
+    """Run a transaction that writes. Objects are compared before it: it may itself change them, and find them again."""
+    for name, version in objects.items():
+        require_same(version, await find_version(tx, *name))
+    decided: Any = DecidedTransaction(tx, buckets)  # an ITransaction, whose methods are the other one's
+    return await transaction(decided)
+
+
+def _finding(transaction: Transaction[T], objects: Objects, tx: Any) -> Awaitable[T]:
+    """Run a transaction that reads. Each of its statements may see another state, so what it finds is compared."""
+    decided: Any = DecidedTransaction(tx, {}, objects)
     return transaction(decided)

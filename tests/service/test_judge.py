@@ -14,7 +14,7 @@ from twisted.internet.defer import ensureDeferred
 
 from post3tw.api import types
 from post3tw.api.operations import OPERATIONS
-from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion, OperationAborted
+from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from post3tw.model.identity import Caller, Identity
 from tests.service.access_case import ADA, ADMIN, BOB, NOBODY, AccessCase, tagging
 from tests.service.stores import read_body
@@ -308,8 +308,7 @@ class ReplacedTests(AccessCase):
             return await store.change(*arguments, **options)
 
         self.patch(type(self.store), "change", late)
-        method = self.service.operations()["PutObjectAcl"]
-        await self.assertFailure(ensureDeferred(method(caller, input)), OperationAborted)
+        await self.refused_now("PutObjectAcl", caller, input)
         self.assertEqual(len((await self.call(ADA, "GetObjectAcl")).grants), 1)
 
     async def test_deletes(self) -> None:

@@ -91,7 +91,7 @@ class DecidedTransaction:
     What was read to decide may be older than what the transaction sees: another request, or another node, may have
     changed the bucket's policy meanwhile. A state is known by its generation, so that is all that has to be read again.
     Where the decision depended on an object (its owner, its list, its tags), another object may have its key by now;
-    `versions.as_decided` looks whether it is still the one.
+    what finds it (`versions.require_object`) looks whether it is still the one.
 
     Args:
         tx: the transaction itself.
@@ -122,6 +122,11 @@ class DecidedTransaction:
 def decided_bucket(tx: Any, bucket_id: int) -> Bucket | None:
     """The bucket in the state that the transaction was decided on; None when it was not decided on any."""
     return tx.buckets.get(bucket_id) if type(tx) is DecidedTransaction else None
+
+
+def decided_objects(tx: Any) -> Mapping[ObjectName, Version | None]:
+    """The objects that the transaction was decided on."""
+    return tx.objects if type(tx) is DecidedTransaction else _NO_OBJECTS
 
 
 def still(decided: Bucket, generation: int) -> Bucket:
@@ -185,7 +190,8 @@ async def list_buckets(
     """
     if not prefix.isascii() or "\0" in prefix:
         return []  # names are ASCII
-    conditions, parameters = ["k.tenant = ?", "k.name > ?"], [tenant, after]
+    # A NUL, which PostgreSQL's text cannot hold, makes no difference: it is in no name, and nothing is before it.
+    conditions, parameters = ["k.tenant = ?", "k.name > ?"], [tenant, after.partition("\0")[0]]
     if prefix:
         conditions += ["k.name >= ?", "k.name < ?"]
         parameters += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]

@@ -32,7 +32,6 @@ from post3tw.storage.index.transactions.changes import record_change
 from post3tw.storage.index.transactions.object_lock import require_unlocked, with_lock
 from post3tw.storage.index.transactions.parts import copy_parts
 from post3tw.storage.index.transactions.versions import (
-    as_decided,
     bucket_and_latest,
     find_version,
     null_incumbent,
@@ -257,7 +256,6 @@ async def _delete_one(
 ) -> Deletion:
     bucket = await require_bucket(tx, bucket_id)
     version = await find_version(tx, bucket_id, key, version_id)
-    as_decided(tx, bucket_id, key, version_id, version)
     if version is None:
         return Deletion(version_id)
     if conditions.any:

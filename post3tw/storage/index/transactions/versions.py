@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import (
     BucketChanged,
@@ -28,7 +27,7 @@ from post3tw.storage.index.rows import (
     version_values,
 )
 from post3tw.storage.index.transactions.blobs import release
-from post3tw.storage.index.transactions.buckets import DecidedTransaction, ObjectName, decided_bucket, still
+from post3tw.storage.index.transactions.buckets import decided_bucket, decided_objects, still
 from post3tw.storage.index.transactions.parts import release_parts
 from post3tw.storage.interfaces import ITransaction
 
