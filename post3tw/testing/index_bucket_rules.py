@@ -137,6 +137,7 @@ class BucketRules(IndexFixture):
             self.assertLessEqual(len(page), 2)
             found += page
         self.assertEqual(found, await self.names(index, "", None))
+        self.assertEqual(await self.names(index, "", None, after=f"{found[0]}\x00x"), found[1:])
 
     # -- change and delete ---------------------------------------------------------------------------------------------
 
