@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,6 +26,7 @@ from post3tw.model.errors import (
 )
 from post3tw.s3.authentication import Payload
 from post3tw.s3.exchange import IExchange
+from post3tw.s3.passage import Passage
 from post3tw.service.digests import Digests
 from post3tw.service.interfaces import IRequestBody
 from post3tw.service.object_checksums import CHECKSUM_MEMBER, announced, parse_content_md5, verify_md5
@@ -96,8 +97,8 @@ class RawBody:
         return self._exchange.deliver_to(consumer)
 
 
-@implementer(IRequestBody, IConsumer, IPushProducer)
-class ChunkedBody:
+@implementer(IRequestBody, IConsumer)
+class ChunkedBody(Passage):
     """A body in the framing of aws-chunked: consumes what came, produces the payload in it.
 
     Signatures of chunks and trailers, the announced trailers and the declared length are all checked before
@@ -107,14 +108,13 @@ class ChunkedBody:
     sha256 = None
 
     def __init__(self, exchange: IExchange, length: int, names: tuple[str, ...], decoder: ChunkedDecoder) -> None:
+        super().__init__()
         self.length = length
         self.trailer_names = names
         self.trailers: Mapping[str, str] = {}
         self._exchange = exchange
         self._decoder = decoder
         self._consumer: Any = None
-        self._producer: Any = None
-        self._paused = False
         self._error: DomainError | None = None
 
     def deliver_to(self, consumer: IConsumer) -> Deferred[None]:
@@ -133,18 +133,6 @@ class ChunkedBody:
         self._consumer.unregisterProducer()
         return failure if self._error is None else Failure(self._error)
 
-    # -- IConsumer, called by what brings the framed body
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """What comes can be paused."""
-        self._producer = producer
-        if self._paused:
-            producer.pauseProducing()
-
-    def unregisterProducer(self) -> None:
-        """No more comes."""
-        self._producer = None
-
     def write(self, data: bytes) -> None:
         """Take framing off; bad framing stops the body."""
         try:
@@ -152,25 +140,6 @@ class ChunkedBody:
                 self._consumer.write(piece)
         except DomainError as error:
             self._error = error
-            self._producer.stopProducing()
-
-    # -- IPushProducer, called by what takes the payload
-
-    def pauseProducing(self) -> None:
-        """Pass it on."""
-        self._paused = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Pass it on."""
-        self._paused = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Pass it on."""
-        if self._producer is not None:
             self._producer.stopProducing()
 
 

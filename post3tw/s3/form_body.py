@@ -11,18 +11,19 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from post3tw.model.errors import DomainError, EntityTooLarge, EntityTooSmall
 from post3tw.s3.exchange import IExchange
+from post3tw.s3.passage import Passage
 from post3tw.service.interfaces import IRequestBody
 from post3tw.wire.multipart_form import MultipartForm
 
 
-@implementer(IRequestBody, IConsumer, IPushProducer)
-class FormBody:
+@implementer(IRequestBody, IConsumer)
+class FormBody(Passage):
     """Consumes a form; produces its file.
 
     Attributes:
@@ -36,6 +37,7 @@ class FormBody:
     trailer_names: tuple[str, ...] = ()
 
     def __init__(self, exchange: IExchange, form: MultipartForm) -> None:
+        super().__init__()
         self.form = form
         self.trailers: dict[str, str] = {}
         self.size = 0
@@ -47,9 +49,7 @@ class FormBody:
         self._file: Deferred[None] | None = None
         self._outcome: Failure | bool = False  # True when all came and is a form
         self._error: DomainError | None = None
-        self._producer: Any = None
         self._consumer: Any = None
-        self._paused = False
         self._held: list[bytes] = []
 
     async def read_fields(self) -> None:
@@ -88,15 +88,7 @@ class FormBody:
         if self._incoming is not None and not self._outcome:
             self._incoming.cancel()
 
-    # -- IConsumer, called by what brings the body
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """What comes can be paused."""
-        self._producer = producer
-
-    def unregisterProducer(self) -> None:
-        """No more comes."""
-        self._producer = None
+    # -- called by what brings the body
 
     def write(self, data: bytes) -> None:
         """Take the form apart; what is none stops the body."""
@@ -165,22 +157,3 @@ class FormBody:
 
     def _cancelled(self, _: Deferred[None]) -> None:
         self.close()
-
-    # -- IPushProducer, called by what takes the file
-
-    def pauseProducing(self) -> None:
-        """Pass it on."""
-        self._paused = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Pass it on."""
-        self._paused = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Pass it on."""
-        if self._producer is not None:
-            self._producer.stopProducing()
