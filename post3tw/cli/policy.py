@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from post3tw.cli.policy_explanation import explain
-from post3tw.cli.policy_question import BadQuestion, Question, question_of
+from post3tw.cli.policy_question import BadQuestion, Question, complaint, question_of
 from post3tw.model.errors import MalformedPolicy
 from post3tw.service.identities import IdentitiesRefused
 from post3tw.service.policy.language import parse_policy
@@ -34,7 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _check(options) if options.verb == "check" else _explain(question_of(options))
-    except (BadQuestion, StoreRefused, IdentitiesRefused, OSError) as error:
+    except OSError as error:
+        print(f"post3 policy: {error.filename or 'the policy'} cannot be read: {error.strerror}", file=sys.stderr)
+        return MISTAKEN
+    except (BadQuestion, StoreRefused, IdentitiesRefused) as error:
         print(f"post3 policy: {error}", file=sys.stderr)
         return MISTAKEN
 
@@ -51,7 +54,7 @@ def _check(options: argparse.Namespace) -> int:
     try:
         policy = parse_policy(text, bucket=options.bucket)
     except MalformedPolicy as error:
-        print(_shown(f"refused: {error.message}"))
+        print(_shown(f"refused: {complaint(error)}"))
         return DENIED
     audience = "public: it allows something to everybody" if is_public(policy) else "not public"
     print(f"taken: {len(policy.statements)} statement{'s' * (len(policy.statements) != 1)}, {audience}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from post3tw.cli.policy_question import BadQuestion, Question
+from post3tw.cli.policy_question import BadQuestion, Question, complaint
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument, KeyTooLong, MalformedPolicy, NoSuchUpload
 from post3tw.model.identity import Caller, Identity
@@ -120,7 +120,7 @@ def _facts(question: Question, bucket: Bucket, documents: dict[str, bytes], obje
         try:
             parse_policy(question.policy, bucket=bucket.name)
         except MalformedPolicy as error:
-            raise BadQuestion(f"the policy is none: {error.message}") from None
+            raise BadQuestion(f"the policy is none: {complaint(error)}") from None
         documents[POLICY_KIND] = question.policy
     return _Facts(bucket, rules_of(bucket, documents).access, documents.get(POLICY_KIND), object)
 
@@ -147,7 +147,8 @@ def _object(question: Question, bucket: Bucket, index: Inspection) -> ObjectAcce
 
 
 def _lines(question: Question, facts: _Facts, decision: Decision, context: _Recorded) -> Iterator[str]:
-    who = "anybody" if question.identity is None else question.identity.user_id
+    nobody = "anybody" if decision.allowed else "an anonymous caller"
+    who = nobody if question.identity is None else question.identity.user_id
     may = "may" if decision.allowed else "may not"
     yield f"{'allowed' if decision.allowed else 'denied'}: {who} {may} {question.action} {_place(question)}"
     yield f"because {decision.reason.value}"

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from post3tw.model.errors import MalformedPolicy
 from post3tw.model.identity import Identity
 from post3tw.service.identities import read_identities, root_credential
 from post3tw.service.policy.actions import BUCKET_ACTIONS, OBJECT_ACTIONS, actions_named
@@ -49,6 +50,11 @@ class Question:
     policy: bytes | None
     owner: Identity | None
     data_dir: Path
+
+
+def complaint(error: MalformedPolicy) -> str:
+    """What S3 says of a policy, with the word and the statement that it is about."""
+    return ", ".join([error.message, *getattr(error, "__notes__", ())])
 
 
 def question_of(options: argparse.Namespace) -> Question:

@@ -84,8 +84,23 @@ class CheckTests(_Verb):
             "taken: 2 statements, public: it allows something to everybody\n",
         )
         self.assertEqual(self.verb("check", one, "--bucket", "bucket", status=0), "taken: 1 statement, not public\n")
+
+    def test_refused(self) -> None:
+        """It says what S3 would say, and what S3 does not say: about which word of which statement."""
+        elsewhere = self.file(document(statement()))
+        misspelt = self.file(document(statement(), statement("Deny", Action=["s3:GetObject", "s3:GetObjekt"])))
+        unknown = self.file(document(statement(Effekt="Allow")))
         self.assertEqual(
-            self.verb("check", one, "--bucket", "other", status=1), "refused: Policy has invalid resource\n"
+            self.verb("check", elsewhere, "--bucket", "other", status=1),
+            f"refused: Policy has invalid resource, {ARN}/*, in statement 1\n",
+        )
+        self.assertEqual(
+            self.verb("check", misspelt, "--bucket", "bucket", status=1),
+            "refused: Policy has invalid action, s3:GetObjekt, in statement 2\n",
+        )
+        self.assertEqual(
+            self.verb("check", unknown, "--bucket", "bucket", status=1),
+            "refused: Unknown field Effekt, in statement 1\n",
         )
 
     def test_standard_input(self) -> None:
@@ -95,7 +110,11 @@ class CheckTests(_Verb):
 
     def test_no_file(self) -> None:
         """A file that is not there is one clear line."""
-        self.assertIn("No such file", self.verb("check", self.mktemp(), "--bucket", "bucket", status=2))
+        missing = self.mktemp()
+        self.assertEqual(
+            self.verb("check", missing, "--bucket", "bucket", status=2),
+            f"post3 policy: {missing} cannot be read: No such file or directory\n",
+        )
 
 
 class FileTests(_Verb):
@@ -143,7 +162,8 @@ class FileTests(_Verb):
     def test_tags(self) -> None:
         """The object has the tags that are given."""
         policy = document(statement(Condition={"StringEquals": {"s3:ExistingObjectTag/a": "b"}}))
-        self.explain("anonymous", policy=policy, status=1)
+        said = self.explain("anonymous", policy=policy, status=1)
+        self.assertIn("denied: an anonymous caller may not", said)
         said = self.explain("anonymous", "--context", "s3:ExistingObjectTag/a=b", policy=policy, status=0)
         self.assertIn("allowed: anybody may", said)
         self.assertIn("object: owner ada, private, tags: a=b\n", said)

@@ -47,7 +47,8 @@ def parse_policy(text: bytes | str, *, bucket: str | None = None) -> Policy:
             policy that is attached to a user, group or role: its statements have no principals.
 
     Raises:
-        MalformedPolicy: with AWS's message where it has one.
+        MalformedPolicy: with AWS's message where it has one. What it does not say, the word and the number of the
+            statement, are notes (`__notes__`).
     """
     document = _loaded(text)
     _require_known(document, _ELEMENTS)
@@ -60,7 +61,7 @@ def parse_policy(text: bytes | str, *, bucket: str | None = None) -> Policy:
         statements = [statements]
     if not isinstance(identifier, str) or not isinstance(statements, list) or not statements:
         raise MalformedPolicy("Missing required field Statement" if statements is None else _SYNTAX)
-    parsed = tuple(_statement(n, s, bucket, version == CURRENT) for n, s in enumerate(statements, 1))
+    parsed = tuple(_numbered(n, s, bucket, version == CURRENT) for n, s in enumerate(statements, 1))
     sids = [statement.sid for statement in parsed if statement.sid]
     if len(set(sids)) != len(sids):
         raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
@@ -145,6 +146,14 @@ def _one_of(element: Mapping[str, Any], name: str) -> tuple[Any, bool]:
 # -- statements
 
 
+def _numbered(number: int, element: Any, bucket: str | None, variables: bool) -> Statement:
+    try:
+        return _statement(number, element, bucket, variables)
+    except MalformedPolicy as error:
+        error.add_note(f"in statement {number}")
+        raise
+
+
 def _statement(number: int, element: Any, bucket: str | None, variables: bool) -> Statement:
     if not isinstance(element, dict):
         raise MalformedPolicy(_SYNTAX)
@@ -169,13 +178,20 @@ def _statement(number: int, element: Any, bucket: str | None, variables: bool) -
     )
 
 
+def _invalid(what: str, name: str) -> MalformedPolicy:
+    """AWS's message, which does not say which one; the note does."""
+    error = MalformedPolicy(f"Policy has invalid {what}")
+    error.add_note(name[:80])
+    return error
+
+
 def _actions(element: Mapping[str, Any]) -> frozenset[str]:
     value, negated = _one_of(element, "Action")
     actions: set[str] = set()
     for name in _texts(value, "Policy has invalid action"):
         named = actions_named(name)
         if not named:
-            raise MalformedPolicy("Policy has invalid action")
+            raise _invalid("action", name)
         actions |= named
     return ACTIONS - actions if negated else frozenset(actions)
 
@@ -204,15 +220,15 @@ def _resource(text: str, bucket: str | None, variables: bool) -> Resource:
     if text != "*":
         arn = _RESOURCE.fullmatch(text)
         if arn is None or arn["region"].strip("*"):
-            raise MalformedPolicy("Policy has invalid resource")
+            raise _invalid("resource", text)
         account, name = arn["account"], arn["name"]
     # A variable may stand for the bucket's name in a policy that is attached to somebody, not in the bucket's own.
     if bucket is not None and not wildcard(name.partition("/")[0]).matches(bucket):
-        raise MalformedPolicy("Policy has invalid resource")
+        raise _invalid("resource", text)
     try:
         pattern = parse_pattern("*" if text == "*" else ARN_PREFIX + name, variables=variables)
     except BadVariable:
-        raise MalformedPolicy("Policy has invalid resource") from None
+        raise _invalid("resource", text) from None
     return Resource(pattern, wildcard(account) if account.strip("*") else None)
 
 
