@@ -267,7 +267,8 @@ def hoisted_headers(
     well is the one that is signed, and counts.
 
     Raises:
-        InvalidRequest: a header came as itself as well, in version 4.
+        InvalidRequest: a header came as itself as well, in version 4; or it could not have come as one: kept with an
+            object, it would keep that from being answered.
     """
     version_2 = "Signature" in arguments
     if not version_2 and "X-Amz-Signature" not in arguments:
@@ -277,6 +278,8 @@ def hoisted_headers(
         return headers, arguments
     merged = dict(headers)
     for name, header in hoisted.items():
+        if not sigv2.can_be_header(header, arguments[name]):
+            raise InvalidRequest(f"The parameter {header} cannot be a header.", header=header)
         if header not in merged:
             merged[header] = arguments[name]
         elif not version_2:

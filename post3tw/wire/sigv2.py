@@ -202,6 +202,11 @@ def is_signed_header(name: str) -> bool:
     return name.startswith("x-amz-") or name in ("content-md5", "content-type")
 
 
+def can_be_header(name: str, value: str) -> bool:
+    """Whether a parameter, its name in lower case, could have come as a header."""
+    return _header_name(name) is not None and _control(value) is None
+
+
 def signed_headers(headers: Headers, parameters: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
     """The headers that are signed, and parameters that stand for one that did not come; by lower-case name.
 
@@ -218,7 +223,7 @@ def signed_headers(headers: Headers, parameters: Iterable[tuple[str, str]]) -> d
     for parameter, value in parameters:
         name = parameter.lower()
         if is_signed_header(name):
-            if name in hoisted or not _header_name(name) or _control(value):
+            if name in hoisted or not can_be_header(name, value):
                 raise InvalidRequest(f"The parameter {name} is not a header that comes once.", header=name)
             hoisted[name] = value
     for name, value in hoisted.items():

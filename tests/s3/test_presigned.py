@@ -153,6 +153,14 @@ class PresignedTests(ServingTestCase):
         reply = await self._use(b"PUT", twice, [(b"x-amz-meta-a", b"c")], b"abc")
         self.assertEqual((reply.status, reply.code), (400, "InvalidRequest"))
 
+    async def test_what_cannot_be_a_header_is_not_hoisted(self) -> None:
+        """Line breaks, control characters and names that are no tokens are refused, and nothing is stored."""
+        for parameter in ("x-amz-meta-a=b%0D%0Ac:d", "x-amz-meta-a=%00", "X-Amz-Meta-a%0D%0Ab=c", "x-amz-meta-a%20b=c"):
+            url = self._presigned(b"PUT", b"/b/k?" + parameter.encode())
+            reply = await self._use(b"PUT", url, body=b"abc")
+            self.assertEqual((reply.status, reply.code), (400, "InvalidRequest"), parameter)
+        self.assertEqual(self.service.objects, {})
+
     async def test_hoisted_copy_source_is_a_copy(self) -> None:
         """What the query makes of a request is routed as that."""
         url = self._presigned(b"PUT", b"/b/k?x-amz-copy-source=%2Fb%2Fs")
