@@ -21,7 +21,7 @@ from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import DomainError
 from post3tw.model.identity import Caller
-from post3tw.service.policy.keys import REQUEST_TAG
+from post3tw.service.policy.keys import ANONYMOUS, REQUEST_TAG
 from post3tw.service.policy.statement import arn_of
 from post3tw.service.tags import tags_of_header
 from post3tw.wire.copy_source import parse_copy_source
@@ -144,7 +144,7 @@ class RequestContext:
 
     def _user_id(self) -> Sequence[str]:
         identity = self.caller.identity
-        return ("anonymous" if identity is None else identity.user_id,)
+        return (ANONYMOUS if identity is None else identity.user_id,)
 
     def _user_name(self) -> Sequence[str] | None:
         identity = self.caller.identity

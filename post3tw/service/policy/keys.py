@@ -17,6 +17,9 @@ EXISTING_TAG: Final = "s3:existingobjecttag/"
 REQUEST_TAG: Final = "s3:requestobjecttag/"
 """Tags that the request would give it."""
 
+ANONYMOUS: Final = "anonymous"
+"""The value of aws:userid for every caller who is nobody."""
+
 _S3: Final = """
     AccessGrantsInstanceArn AccessPointNetworkOrigin authType DataAccessPointAccount DataAccessPointArn delimiter
     destinationRegion ExistingJobOperation ExistingJobPriority if-match if-none-match

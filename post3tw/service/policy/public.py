@@ -2,7 +2,8 @@
 
 A policy is public unless everything that it allows is for fixed principals, or under a condition that pins who may come
 to fixed values: to addresses, to the services that a request passed, to an account. A value with a wildcard or a
-variable pins nothing, neither does a negated operator, nor one that holds for requests without a value.
+variable pins nothing, neither does a negated operator, nor one that holds for requests without a value, nor the user id
+that all anonymous callers have.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
 """
@@ -13,6 +14,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from post3tw.service.policy.conditions import Comparison, Condition, Quantifier
+from post3tw.service.policy.keys import ANONYMOUS
 from post3tw.service.policy.operators import network_of
 from post3tw.service.policy.statement import Effect, Policy, Statement
 
@@ -50,6 +52,7 @@ def _pins(condition: Condition) -> bool:
         condition.key in _PINNING_KEYS
         and condition.operator in _PINNING_OPERATORS
         and not any(set("*?") & set(source) or "${" in source for source in condition.sources)
+        and not any(source.casefold() == ANONYMOUS for source in condition.sources)
     )
 
 

@@ -51,5 +51,7 @@ class PublicTests(SynchronousTestCase):
             {"IpAddress": {"aws:SourceIp": "2001::/16"}},
             {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}},
             {"Null": {"aws:SourceVpc": "false"}},
+            {"StringEquals": {"aws:userid": ["ada", "anonymous"]}},
+            {"StringEqualsIgnoreCase": {"aws:userid": "Anonymous"}},
         )
-        self.assertEqual(found, [True] * 13)
+        self.assertEqual(found, [True] * 15)
