@@ -34,12 +34,18 @@ BYPASS = "s3:BypassGovernanceRetention"
 """What x-amz-bypass-governance-retention needs. Without it the header has no effect: it is no reason to refuse what
 needs no bypass, and consoles always send it."""
 
+_READ = "s3:GetObject"
+"""What a condition on an object needs that is written or deleted: its outcome tells something of what is there."""
+
 _ASKING = {
     "object_lock_legal_hold_status": "s3:PutObjectLegalHold",
     "object_lock_mode": "s3:PutObjectRetention",
     "object_lock_retain_until_date": "s3:PutObjectRetention",
     "tagging": "s3:PutObjectTagging",
-    "if_match": "s3:GetObject",
+    "destination_if_match": _READ,
+    "if_match": _READ,
+    "if_match_last_modified_time": _READ,
+    "if_match_size": _READ,
 }
 """Header members of operations that write or delete an object, and the action each needs besides."""
 
@@ -121,7 +127,10 @@ class Demands:
         if self.asking:
             asked = {action for member, action in self.asking if getattr(input, member) is not None}
             for action in sorted(asked):
-                yield Demand(action, key)
+                if action == _READ:
+                    yield Demand(versioned(action, version_id), key, version_id)
+                else:
+                    yield Demand(action, key)
         if self.takes_list and (input.acl is not None or any(_header_grants(input))):
             yield Demand(_PUT_ACL, key, unless_denied=_grants_nothing_to_others(input, bucket))
         if self.operation.name == "RenameObject":

@@ -8,17 +8,18 @@ from attrs import evolve, frozen
 
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
+from post3tw.model.checksum import Checksum
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import AccessDenied, BucketChanged, DomainError, InvalidRequest
 from post3tw.model.identity import Caller, Owner
 from post3tw.model.object_lock import NO_LOCK
-from post3tw.model.version import Part, Version, new_object
+from post3tw.model.version import Description, Part, Version, new_object
 from post3tw.service.admitted import admitted_bucket, may_also
 from post3tw.service.conditions import READ_MEMBERS, millis, write_conditions
 from post3tw.service.deletions import Target, check_document, deleted_entry, error_entry, target_of
 from post3tw.service.demands import BYPASS, versioned
 from post3tw.service.descriptions import DESCRIPTION_MEMBERS, description_of
-from post3tw.service.ingest import ingest
+from post3tw.service.ingest import Stored, ingest
 from post3tw.service.interfaces import IRequestBody
 from post3tw.service.keys import check_version_id, key_bytes, written_version_id
 from post3tw.service.object_checksums import (
@@ -28,7 +29,7 @@ from post3tw.service.object_checksums import (
     parse_content_md5,
     verify_body,
 )
-from post3tw.service.object_ownership import ACL_MEMBERS, ownership_of
+from post3tw.service.object_ownership import ACL_MEMBERS, Ownership, ownership_of
 from post3tw.service.operation import operation
 from post3tw.service.owners import owner_for
 from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
@@ -86,14 +87,11 @@ class Objects:
             PreconditionFailed, NoSuchKey (If-Match), BadDigest, InvalidDigest, EntityTooLarge, MetadataTooLarge, …
             InvalidRequest: a lock for an object without a digest of it, or in a bucket without object lock.
         """
-        bucket, key = admitted_bucket(caller), key_bytes(input.key)
-        conditions = write_conditions(input)
-        description = description_of(input, self.store.ids.now())
-        announcement = announced(input, body.trailer_names)
-        content_md5 = parse_content_md5(input.content_md5)
+        store, bucket, key = self.store, admitted_bucket(caller), key_bytes(input.key)
+        conditions, description = write_conditions(input), description_of(input, store.ids.now())
+        announcement, content_md5 = announced(input, body.trailer_names), parse_content_md5(input.content_md5)
         if description.retention is not NO_LOCK and content_md5 is None and not announcement.binding:
             raise InvalidRequest(_LOCKED_UNCHECKED)
-        store = self.store
         ownership = ownership_of(store.people, caller, input)
         if conditions.any:
             await self._check_early(bucket, key, conditions)
@@ -107,16 +105,7 @@ class Objects:
                 put_version,
                 bucket_id=bucket.id,
                 key=key,
-                version=new_object(
-                    id=store.ids.object_id(),
-                    created=now,
-                    size=stored.size,
-                    etag=stored.md5.hex(),
-                    owner=ownership.owner,
-                    description=ownership.on(description),
-                    checksum=checksum,
-                    placement=stored.placement,
-                ),
+                version=_new_object(store.ids.object_id(), now, stored, ownership, description, checksum),
                 data=stored.data,
                 conditions=conditions,
                 now=now,
@@ -124,9 +113,7 @@ class Objects:
             (Lock(bucket.id), Lock(bucket.id, key)),
         )
         return types.PutObjectOutput(
-            etag=f'"{version.etag}"',
-            version_id=written_version_id(version),
-            **checksum_members(checksum),
+            etag=f'"{version.etag}"', version_id=written_version_id(version), **checksum_members(checksum)
         )
 
     async def _check_early(self, bucket: Bucket, key: bytes, conditions: WriteConditions) -> None:
@@ -242,6 +229,22 @@ class Objects:
         return await self.store.change(caller, delete_all, locks, before=decide)
 
 
+def _new_object(
+    id: bytes, now: int, stored: Stored, ownership: Ownership, description: Description, checksum: Checksum
+) -> Version:
+    """The version that a body was put for."""
+    return new_object(
+        id=id,
+        created=now,
+        size=stored.size,
+        etag=stored.md5.hex(),
+        owner=ownership.owner,
+        description=ownership.on(description),
+        checksum=checksum,
+        placement=stored.placement,
+    )
+
+
 async def _delete_each(
     tx: ITransaction, bucket_id: int, targets: list[Target | DomainError], owner: Owner, now: int
 ) -> list[Deletion | DomainError]:
@@ -285,6 +288,8 @@ async def _if_allowed(caller: Caller, target: Target | DomainError, bypass: bool
     key, version_id = target.key.decode(), target.version_id
     if not await may_also(caller, versioned("s3:DeleteObject", version_id), key, version_id):
         return AccessDenied()
+    if target.conditions.any and not await may_also(caller, versioned("s3:GetObject", version_id), key, version_id):
+        return AccessDenied()  # as for If-Match of DeleteObject
     if bypass and await may_also(caller, BYPASS, key, version_id):
         return evolve(target, bypass_governance=True)
     return target

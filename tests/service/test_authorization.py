@@ -12,7 +12,7 @@ from twisted.internet.defer import ensureDeferred
 
 from post3tw.api import types
 from post3tw.api.operations import OPERATIONS
-from post3tw.model.errors import AccessDenied, NoSuchBucket
+from post3tw.model.errors import AccessDenied, NoSuchBucket, PreconditionFailed
 from post3tw.model.identity import Caller, Identity
 from post3tw.service.authorization import BY_KEY, WITHOUT_BUCKET
 from post3tw.service.demands import OF_VERSIONS, Demands
@@ -189,6 +189,24 @@ class HeadersTests(AccessCase):
             if "if_match" not in members:
                 await self.refused(AccessDenied, BOB, "CreateMultipartUpload", **members)
 
+    async def test_conditions_of_deletes(self) -> None:
+        """What a condition tells of an object only those learn who may read it, of a version, or of keys in a list,
+        too."""
+        await self.call(ADA, "PutObject")
+        await self.allow({"Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"]})
+        time = datetime(2020, 1, 1, tzinfo=UTC)
+        for members in ({"if_match": '"x"'}, {"if_match_size": 1}, {"if_match_last_modified_time": time}):
+            await self.refused(AccessDenied, BOB, "DeleteObject", **members)
+            await self.refused(AccessDenied, BOB, "DeleteObject", version_id="null", **members)
+            await self.refused(AccessDenied, BOB, "DeleteObject", key="none", **members)
+        for members in ({"etag": "x"}, {"size": 1}, {"last_modified_time": time}):
+            entries = [types.ObjectIdentifier(key=key, **members) for key in ("key", "none")]
+            output = await self.call(BOB, "DeleteObjects", delete=types.Delete(objects=entries))
+            self.assertEqual([error.code for error in output.errors], ["AccessDenied"] * 2)
+        await self.allow({"Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject"]})
+        await self.refused(PreconditionFailed, BOB, "DeleteObject", if_match_size=1)
+        await self.refused(AccessDenied, BOB, "DeleteObject", version_id="null", if_match_size=1)
+
     async def test_lists_that_grant_nothing_to_others(self) -> None:
         """A list that is about nobody but the bucket's owner needs no more than putting, unless it is denied."""
         await self.allow({"Action": "s3:PutObject"})
@@ -211,6 +229,10 @@ class HeadersTests(AccessCase):
             await self.refused(AccessDenied, BOB, "RenameObject", **members)
         await self.allow({"Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]})
         await self.call(BOB, "RenameObject", **members)
+        await self.call(ADA, "PutObject", key="from")
+        read_from = {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/from"}
+        await self.allow({"Action": ["s3:PutObject", "s3:DeleteObject"]}, read_from)
+        await self.refused(AccessDenied, BOB, "RenameObject", destination_if_match='"x"', **members)
 
     async def test_attributes(self) -> None:
         """GetObjectAttributes needs the right to get the object as well."""
