@@ -39,6 +39,11 @@ class DatabaseFailed(Exception):
     """The database could not do it: an I/O error, a damaged table, a wrong statement. An internal error to clients."""
 
 
+def one_line(error: BaseException | None) -> str:
+    """What libpq says in several lines, for the log and for people: in one."""
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+
+
 def translated(error: Exception) -> Exception:
     """What to raise for an exception that came from using the database.
 

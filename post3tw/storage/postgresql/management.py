@@ -26,6 +26,7 @@ from txpostgres import reconnection, retrying, txpostgres
 
 from post3tw.storage.postgresql.connecting import addressed
 from post3tw.storage.postgresql.dsn import Dsn, conninfo
+from post3tw.storage.postgresql.failures import one_line
 
 T = TypeVar("T")
 
@@ -62,8 +63,7 @@ def _failed(error: BaseException | None) -> ManagementFailed:
         return ManagementFailed("there is no connection to the database")
     if isinstance(error, txpostgres.RollbackFailed):
         error = error.originalFailure.value
-    text = " ".join(str(error).split()) or type(error).__name__
-    return ManagementFailed(text, getattr(error, "pgcode", None))
+    return ManagementFailed(one_line(error), getattr(error, "pgcode", None))
 
 
 def _give_up(answer: Deferred[Any], timeout: float) -> None:

@@ -23,6 +23,7 @@ from zope.interface import implementer
 from post3tw.storage.interfaces import IMeasured, ISpace, StoreRefused
 from post3tw.storage.postgresql.connection import connect
 from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.failures import one_line
 from post3tw.storage.postgresql.leadership import Leadership
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.storage.postgresql.migrations import Migration
@@ -152,12 +153,12 @@ class Node:
             await self.management.query("SELECT set_config('post3.node', %s, false)", self.name)
             connection = await connect(self.reactor, self.dsn)
         except OperationalError as error:
-            raise ManagementFailed(" ".join(str(error).split())) from error
+            raise ManagementFailed(one_line(error)) from error
         try:
             found = await connection.execute("SELECT current_setting('post3.node', true)")
             seen = await found.fetchone()
         except Error as error:
-            raise ManagementFailed(" ".join(str(error).split()), error.sqlstate) from error
+            raise ManagementFailed(one_line(error), error.sqlstate) from error
         finally:
             await connection.close()
         if seen == (self.name,):

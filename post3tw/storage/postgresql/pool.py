@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from post3tw.model.errors import InsufficientStorage, ServiceUnavailable, SlowDown
 from post3tw.storage.postgresql.connection import ANSWER_TIMEOUT, Connection, connect
 from post3tw.storage.postgresql.dsn import Dsn
-from post3tw.storage.postgresql.failures import ends_connection, translated
+from post3tw.storage.postgresql.failures import ends_connection, one_line, translated
 
 T = TypeVar("T")
 
@@ -172,7 +172,9 @@ class Pool:
         except Error as error:
             self._gone()
             if not self._away:
-                _log.warn("no connection to the database {place}: {reason}", place=self.dsn.place, reason=str(error))
+                _log.warn(
+                    "no connection to the database {place}: {reason}", place=self.dsn.place, reason=one_line(error)
+                )
             self._away = True
             raise translated(error) from error
         except BaseException:

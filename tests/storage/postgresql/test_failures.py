@@ -7,8 +7,23 @@ from psycopg import errors
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import InsufficientStorage, NoSuchKey, ServiceUnavailable, SlowDown
-from post3tw.storage.postgresql.failures import DatabaseFailed, ends_connection, translated
+from post3tw.storage.postgresql.failures import DatabaseFailed, ends_connection, one_line, translated
 from post3tw.storage.postgresql.line import ConnectionLost
+
+
+class LineTests(SynchronousTestCase):
+    """What people are told."""
+
+    def test_several_lines(self) -> None:
+        """What libpq says in several lines is one line, whose parts can be told from each other."""
+        said = "Connection refused\n\tIs the server running on that host?\n"
+        self.assertEqual(
+            one_line(psycopg.OperationalError(said)), "Connection refused; Is the server running on that host?"
+        )
+
+    def test_nothing(self) -> None:
+        """An error without a text is called by its name."""
+        self.assertEqual(one_line(psycopg.OperationalError()), "OperationalError")
 
 
 class TranslationTests(SynchronousTestCase):
