@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -15,8 +14,9 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.storage.backends import find_backend
 from post3tw.storage.interfaces import OpenedStore
-from post3tw.testing.postgresql import database_of, new_database, shared_cluster
+from post3tw.testing.postgresql import shared_cluster
 from post3tw.testing.server import RunningServer
+from tests.storage.postgresql.databases import empty_database
 
 BACKEND = os.environ.get("POST3_TEST_BACKEND", "fs")
 ON_POSTGRES = BACKEND == "postgres"
@@ -66,22 +66,9 @@ async def started(test: TestCase, part: Part) -> Part:
     return part
 
 
-@cache
-def _template() -> str:
-    """The DSN of a database that will have the schema once somebody has started a store in it."""
-    return shared_cluster().create_database()
-
-
 async def new_postgres_store(test: TestCase) -> OpenedStore:
-    """A started store in an empty database of its own. Tables are copied, not made anew each time."""
-    template = _template()
-    if not shared_cluster().query(
-        "SELECT 1 FROM pg_tables WHERE tablename = 'versions'", database=database_of(template)
-    ):
-        migrating = open_postgres(template)
-        await migrating.space.start()
-        await migrating.space.stop()
-    opened = open_postgres(new_database(test, database_of(template)))
+    """A started store in an empty database."""
+    opened = open_postgres(empty_database(test))
     for part in (opened.space, opened.index, opened.blobs):
         await started(test, part)
     return opened

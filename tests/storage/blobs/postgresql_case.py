@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import psycopg
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
@@ -15,23 +12,8 @@ from post3tw.storage.blobs.postgresql import PostgresBlobs
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.pool import Pool
 from post3tw.testing.blob_fixture import MIB, BlobStoreFixture
-from post3tw.testing.postgresql import database_of, new_database, shared_cluster
-
-
-def make_tables(dsn: str) -> None:
-    """Make the tables in an empty database."""
-    schema = files("post3tw.storage.index").joinpath("schema")
-    for script in sorted(entry.name for entry in schema.iterdir() if entry.name.startswith("postgres_")):
-        with psycopg.connect(dsn) as connection:
-            connection.execute(schema.joinpath(script).read_bytes())
-
-
-@cache
-def template() -> str:
-    """The name of a database with the schema and nothing else."""
-    dsn = shared_cluster().create_database()
-    make_tables(dsn)
-    return database_of(dsn)
+from post3tw.testing.postgresql import database_of, shared_cluster
+from tests.storage.postgresql.databases import empty_database
 
 
 class PostgresBlobsCase(TestCase):
@@ -43,7 +25,7 @@ class PostgresBlobsCase(TestCase):
     def setUp(self) -> None:
         """An empty database with the schema, and a machine that is never too busy to read ahead."""
         self.patch(postgresql_reading, "_PAUSE", 60.0)
-        self.dsn = new_database(self, template())
+        self.dsn = empty_database(self)
 
     def make_store(self, *, durable: bool = True) -> PostgresBlobs:
         """Blobs in the database."""

@@ -14,7 +14,8 @@ from post3tw.storage.blobs.postgresql import PostgresBlobs
 from post3tw.storage.postgresql.connection import Connection
 from post3tw.testing.blob_fixture import ONE, TWO, noise
 from post3tw.testing.postgresql import Cluster, database_of, shared_cluster
-from tests.storage.blobs.postgresql_case import SmallBlocksCase, make_tables
+from tests.storage.blobs.postgresql_case import SmallBlocksCase
+from tests.storage.postgresql.databases import make_schema
 from tests.storage.postgresql.test_connection import turn
 
 
@@ -61,7 +62,7 @@ class ConnectionsTests(SmallBlocksCase):
         """When the database is gone, everything says so, and abandoning still raises nothing."""
         with Cluster() as cluster:
             self.dsn = cluster.create_database()
-            make_tables(self.dsn)
+            make_schema(self.dsn)
             store = await self.store()
             await self.put(store, TWO, noise(3000))
             writer, reader = await store.create(ONE), await store.open(TWO)
@@ -126,7 +127,7 @@ class DurabilityTests(SmallBlocksCase):
         """Blocks do not wait for the disk and the standbys, the end of a blob does, unless durability is relaxed."""
         with Cluster() as cluster:
             self.dsn = cluster.create_database()
-            make_tables(self.dsn)
+            make_schema(self.dsn)
             cluster.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             cluster.query("SELECT pg_reload_conf()")
             while cluster.query("SHOW synchronous_standby_names") != [("nobody",)]:
@@ -147,7 +148,7 @@ class DurabilityTests(SmallBlocksCase):
             settings={"wal_writer_delay": "10s", "wal_writer_flush_after": "0", "autovacuum": "off"}
         ) as cluster:
             self.dsn = cluster.create_database()
-            make_tables(self.dsn)
+            make_schema(self.dsn)
             store = await self.store()
             writer = await store.create(ONE)
             cluster.query("CHECKPOINT")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
 from typing import Any
 
-import psycopg
 from attrs import define, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
@@ -14,20 +12,10 @@ from twisted.trial.unittest import TestCase
 from post3tw.model.conditions import WriteConditions
 from post3tw.storage.index.postgresql.index import PostgresIndex
 from post3tw.storage.postgresql.dsn import Dsn
-from post3tw.storage.postgresql.migrations import schema_scripts
-from post3tw.testing.postgresql import database_of, new_database, shared_cluster
+from post3tw.testing.postgresql import database_of, shared_cluster
+from tests.storage.postgresql.databases import own_database
 
 ANY = WriteConditions()
-
-
-@cache
-def template() -> str:
-    """The name of a database that has the schema and nothing else."""
-    dsn = shared_cluster().create_database()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for _, script in sorted(schema_scripts().items()):
-            connection.execute(script.encode())
-    return database_of(dsn)
 
 
 @define(eq=False)
@@ -59,7 +47,7 @@ class PostgresFixture(TestCase):
 
     def setUp(self) -> None:
         """A new database with the schema."""
-        self.dsn = new_database(self, template())
+        self.dsn = own_database(self)
 
     def make_index(self, **options: Any) -> PostgresIndex:
         """An index in the test's database, that is not started."""

@@ -16,10 +16,10 @@ from post3tw.storage.index.transactions.buckets import create_bucket, find_bucke
 from post3tw.storage.interfaces import ITransaction, Lock
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.failures import DatabaseFailed
-from post3tw.storage.postgresql.migrations import schema_scripts
 from post3tw.testing.index_fixture import bucket
 from post3tw.testing.postgresql import Cluster, database_of, shared_cluster
 from tests.storage.index.postgresql.case import OneNode, PostgresCase
+from tests.storage.postgresql.databases import make_schema
 
 INSERT = "INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)"
 
@@ -166,9 +166,7 @@ class DurabilityTests(PostgresCase):
         settings = {"synchronous_standby_names": "nobody", "synchronous_commit": "local"}
         with Cluster(settings=settings) as cluster:
             self.dsn = cluster.create_database()
-            with psycopg.connect(self.dsn, autocommit=True) as connection:
-                for _, script in sorted(schema_scripts().items()):
-                    connection.execute(script.encode())
+            make_schema(self.dsn)
             self.dsn += "&options=" + quote("-c synchronous_commit=on")
             index = self.make_index()
             await index.start()
