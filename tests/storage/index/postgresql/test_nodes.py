@@ -145,7 +145,8 @@ class NodesTests(PostgresCase):
         outcomes = await self.together(*(node.run(note, [Lock(1)]) for node in nodes))
         self.assertEqual(outcomes, [None, None])
         self.assertEqual(self.query("SELECT object_acls FROM buckets"), [(2,)])
-        self.assertEqual(sum(node._writing.reruns for node in nodes), 1)
+        # Once, unless it is back before the other has noticed that the way is free.
+        self.assertGreaterEqual(sum(node._writing.reruns for node in nodes), 1)
 
     async def test_exclusive_is_not_starved(self) -> None:
         """A node that wants a bucket for itself comes next, although there is always somebody else who writes to it."""
