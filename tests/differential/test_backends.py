@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from post3tw.testing.server import RunningServer
 from tests.backends import new_server
 from tests.differential.answers import Answer, Side, Step
 from tests.differential.walk import BUCKETS, Walk
@@ -37,9 +39,14 @@ class DifferentialTests(SynchronousTestCase):
     def side(self, backend: str) -> Side:
         """A server, stopped after the test, that must have logged no accident."""
         server = new_server(OPTIONS, backend=backend).start()
-        self.addCleanup(lambda: self.assertFalse("Traceback" in server.output))
+        self.addCleanup(self.assert_calm, server)
         self.addCleanup(server.stop)
         return Side(client_of(server))
+
+    def assert_calm(self, server: RunningServer) -> None:
+        """A server has logged no traceback."""
+        found = re.search(r"Traceback(?:.*\n\t)*.*", server.output)
+        self.assertIsNone(found, found and found[0])
 
     def assert_same(self, files: Answer, database: Answer, told: str) -> None:
         """Two answers do not differ."""
