@@ -28,7 +28,8 @@ from post3tw.metrics.requests import RequestMetrics
 from post3tw.model.ids import IdSource
 from post3tw.s3.access_log import AccessLog
 from post3tw.s3.limits import Limits
-from post3tw.s3.site import make_site
+from post3tw.s3.record import RequestObserver
+from post3tw.s3.site import S3Site, make_site
 from post3tw.server.descriptors import descriptor_limit, most_connections
 from post3tw.server.ending import is_terminal
 from post3tw.server.listening import CannotListen, Listener
@@ -206,30 +207,13 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
     ready = Readiness(store=provider.obstacle)
     access_log = AccessLog(reactor, config.access_log, human=config.access_log is None and is_terminal())
     metrics = RequestMetrics()
-    site = make_site(
-        provider.service,
-        identities,
-        clock=reactor,
-        ids=ids,
-        region=config.region,
-        domains=config.domain,
-        limits=_limits(config),
-        trusted_proxies=config.trusted_proxy,
-        cors_rules=provider.cors_rules,
-        cors_origins=config.cors_origin,
-        observers=(metrics, access_log),
-        ready=ready,
-    )
-    registry = _registry(
-        metrics,
-        Readings(
-            {
-                "post3_connections": lambda: site.connections,
-                "post3_requests_in_flight": lambda: site.requests,
-                **provider.readings,
-            }
-        ),
-    )
+    site = _site(config, provider, identities, ids, (metrics, access_log), ready, reactor)
+    readings = {
+        "post3_connections": lambda: site.connections,
+        "post3_requests_in_flight": lambda: site.requests,
+        **provider.readings,
+    }
+    registry = _registry(metrics, Readings(readings))
     return Components(
         config=config,
         service=provider.service,
@@ -242,6 +226,32 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
         place=provider.place,
         shared=provider.shared,
         services=(*provider.services, _timer(reactor, IDENTITIES_INTERVAL, identities.reload_when_changed)),
+        ready=ready,
+    )
+
+
+def _site(
+    config: Config,
+    provider: _Provider,
+    identities: Identities,
+    ids: IdSource,
+    observers: Sequence[RequestObserver],
+    ready: Readiness,
+    reactor: Any,
+) -> S3Site:
+    """What speaks S3 on the ports."""
+    return make_site(
+        provider.service,
+        identities,
+        clock=reactor,
+        ids=ids,
+        region=config.region,
+        domains=config.domain,
+        limits=_limits(config),
+        trusted_proxies=config.trusted_proxy,
+        cors_rules=provider.cors_rules,
+        cors_origins=config.cors_origin,
+        observers=observers,
         ready=ready,
     )
 
@@ -273,17 +283,15 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     """The operations of a local store, and what tidies it up."""
     cpu = Threads(reactor, "post3-cpu", os.cpu_count() or 1)
     started = [cpu, opened.index, opened.blobs]
-    pause = partial(deferLater, reactor, 0)
-    documents = NEW_BUCKET_DEFAULTS[config.new_bucket_defaults]
     store = Store(
         opened.index,
         opened.blobs,
         ids,
         config.region,
         cpu,
-        pause=pause,
+        pause=partial(deferLater, reactor, 0),
         people=people,
-        new_bucket_documents=documents,
+        new_bucket_documents=NEW_BUCKET_DEFAULTS[config.new_bucket_defaults],
     )
     if opened.space is not None:
         store = evolve(store, admit_write=opened.space.admit_write)

@@ -240,7 +240,7 @@ def make_site(
         region: what signatures must name.
         domains: below which a host names a bucket.
         limits: of everything.
-        trusted_proxies: whose X-Forwarded-For is believed.
+        trusted_proxies: whose X-Forwarded-For and X-Forwarded-Proto are believed.
         cors_rules: what buckets say to pages of other origins, if they do.
         cors_origins: patterns of origins whose pages may do everything in every bucket.
         observers: are told of every request.
