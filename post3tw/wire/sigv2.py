@@ -96,6 +96,7 @@ SIGNED_PARAMETERS = frozenset(
 _PRESIGNED = ("AWSAccessKeyId", "Signature", "Expires")
 _MAX_EXPIRES_DIGITS = 10
 
+_second_parameter = re.compile(f"&(?:{'|'.join(sorted(SIGNED_PARAMETERS))})(?:[=&]|\\Z)").search
 _header_name = re.compile("[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 _control = re.compile("[\x00-\x1f\x7f]").search
 
@@ -283,8 +284,10 @@ def verify(
         headers: of `signed_headers`.
 
     Raises:
+        InvalidRequest: a parameter reads like two once it is signed.
         SignatureDoesNotMatch: with the string to sign, for the client to compare.
     """
+    _refuse_ambiguous(parameters)
     text = string_to_sign(method, signed.time, headers, canonical_resource(path, parameters))
     accepted = [text]
     if path.count(b"/") == 1 and path != b"/":
@@ -297,3 +300,11 @@ def verify(
             string_to_sign=text.decode("utf-8", "backslashreplace"),
             signature_provided=signed.signature,
         )
+
+
+def _refuse_ambiguous(parameters: Iterable[tuple[str, str]]) -> None:
+    """What is signed is decoded, so the name of a file with `&versionId=…` in it would sign as another version of the
+    object, and whoever has a URL of that version could ask for the latest one."""
+    for name, value in parameters:
+        if name in SIGNED_PARAMETERS and _second_parameter(value) is not None:
+            raise InvalidRequest(f"The value of the parameter {name} reads like another parameter.", parameter=name)

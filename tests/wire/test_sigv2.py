@@ -149,6 +149,18 @@ class BotocoreTests(SynchronousTestCase):
             with self.assertRaises(InvalidRequest):
                 self._verify("PUT", url.replace(old, new))
 
+    def test_no_parameter_can_be_moved(self) -> None:
+        """A parameter cannot be hidden in another one's value, nor come out of it."""
+        url = self._presigned("GET", "/b/k?response-content-type=a&versionId=v")
+        hidden = url.replace("a&versionId=v", "a%26versionId%3Dv")
+        self.assertNotEqual(hidden, url)
+        with self.assertRaises(InvalidRequest):
+            self._verify("GET", hidden)
+        for value in ("a%26tagging", "a%26acl%26b"):
+            with self.assertRaises(InvalidRequest):
+                self._verify("GET", self._presigned("GET", f"/b/k?response-content-disposition={value}"))
+        self._verify("GET", self._presigned("GET", "/b/k?response-content-disposition=a%26versions.txt"))
+
 
 class ReadingTests(SynchronousTestCase):
     """The three parameters."""
