@@ -52,6 +52,8 @@ class TrustedProxies:
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
+    # An IPv4 client of a socket that takes both shows as ::ffff:192.0.2.1; networks are written as IPv4.
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

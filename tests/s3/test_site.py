@@ -87,6 +87,12 @@ class ProxyTests(SynchronousTestCase):
         ):
             self.assertEqual(self._client("10.0.0.1", forwarded, "10.0.0.0/8", "fd00::/8"), client, forwarded)
 
+    def test_ipv4_on_a_socket_for_both(self) -> None:
+        """A proxy that came by IPv4 to a socket of IPv6 is the one that its network names."""
+        self.assertEqual(self._client("::ffff:10.0.0.1", "1.2.3.4", "10.0.0.0/8"), "1.2.3.4")
+        self.assertEqual(self._client("10.0.0.1", "1.2.3.4, ::ffff:10.0.0.7", "10.0.0.0/8"), "1.2.3.4")
+        self.assertEqual(self._client("::ffff:192.0.2.1", "1.2.3.4", "10.0.0.0/8"), "::ffff:192.0.2.1")
+
     def test_AUZ_11_tls(self) -> None:
         """Whether the client spoke TLS is what a trusted proxy says, and nobody else; else it is our connection."""
         for peer, forwarded, own, expected in (
