@@ -36,6 +36,9 @@ CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 5.0
 """Seconds for one statement, unless it is known to take longer."""
 
+QUERY_CANCELED = "57014"
+"""SQLSTATE."""
+
 _DEATHS = (
     psycopg2.InterfaceError,
     psycopg2.OperationalError,
@@ -64,6 +67,14 @@ def _failed(error: BaseException | None) -> ManagementFailed:
     if isinstance(error, txpostgres.RollbackFailed):
         error = error.originalFailure.value
     return ManagementFailed(one_line(error), getattr(error, "pgcode", None))
+
+
+def _told_apart(result: Any) -> Any:
+    """The answer, unless the server ended the statement (statement_timeout, pg_cancel_backend): txpostgres has the same
+    exception for that as for a caller who went away."""
+    if isinstance(result, Failure) and result.check(CancelledError):
+        return Failure(ManagementFailed("the database cancelled the statement", QUERY_CANCELED))
+    return result
 
 
 def _give_up(answer: Deferred[Any], timeout: float) -> None:
@@ -226,7 +237,7 @@ class Management:
     async def _within(self, timeout: float, asked: Deferred[Any]) -> Any:
         """What txpostgres answers. Its own Deferred is never cancelled; the connection is closed instead."""
         answer: Deferred[Any] = Deferred()
-        asked.addBoth(lambda result: None if answer.called else answer.callback(result))
+        asked.addBoth(lambda result: None if answer.called else answer.callback(_told_apart(result)))
         alarm = self.reactor.callLater(timeout, _give_up, answer, timeout)
         try:
             return await answer

@@ -90,6 +90,7 @@ class Migration:
             await deferLater(self.reactor, _PAUSE)
 
     async def _migrate(self, cursor: Any) -> None:
+        await cursor.execute("SET LOCAL statement_timeout = 0")  # the role may have one for everyday statements
         await self._check_database(cursor)
         await cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version, newest = await self._version(cursor), max(self.scripts)

@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
 from post3tw.storage.postgresql.connection import Connection, connect
-from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.storage.postgresql.dsn import Dsn, conninfo
 from post3tw.storage.postgresql.line import ConnectionLost
-from post3tw.testing.postgresql import new_database
+from post3tw.testing.postgresql import database_of, new_database, shared_cluster
 
 
 class ConnectionTests(TestCase):
@@ -45,6 +45,14 @@ class ConnectionTests(TestCase):
             "SELECT current_setting('statement_timeout'), current_setting('application_name')"
         )
         self.assertEqual(await cursor.fetchone(), ("1234ms", 'it\'s "me"'))
+
+    async def test_encoding(self) -> None:
+        """Texts are UTF-8, although the database gives its clients another encoding."""
+        name = database_of(conninfo(self.dsn.parameters))
+        shared_cluster().query(f'ALTER DATABASE "{name}" SET client_encoding = \'LATIN1\'')
+        connection = await self.connected()
+        cursor = await connection.execute("SELECT current_setting('client_encoding'), octet_length(%s)", ("\u20ac",))
+        self.assertEqual(await cursor.fetchone(), ("UTF8", 3))
 
     async def test_autocommit(self) -> None:
         """Each statement is a transaction of its own until somebody says BEGIN."""

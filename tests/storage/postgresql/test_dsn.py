@@ -50,6 +50,11 @@ class DsnTests(SynchronousTestCase):
         self.assertEqual(Dsn.parse("host=a").parameters["application_name"], "post3tw")
         self.assertEqual(Dsn.parse("host=a application_name=mine").parameters["application_name"], "mine")
 
+    def test_encoding(self) -> None:
+        """Texts are UTF-8, whatever the DSN asks for."""
+        self.assertEqual(Dsn.parse("host=a").parameters["client_encoding"], "UTF8")
+        self.assertEqual(Dsn.parse("host=a client_encoding=latin1").parameters["client_encoding"], "UTF8")
+
     def test_environment(self) -> None:
         """Hosts and ports come from libpq's variables where the DSN has none."""
         self.patch_environment("PGHOST", "there")

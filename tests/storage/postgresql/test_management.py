@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.management import Management, ManagementFailed
-from post3tw.testing.postgresql import new_database, shared_cluster
+from post3tw.testing.postgresql import database_of, new_database, shared_cluster
 from tests.storage.postgresql.nodes import connected, until
 
 
@@ -45,6 +45,21 @@ class AskingTests(TestCase):
         self.assertEqual(error.sqlstate, "42703")
         self.assertNotIn("\n", str(error))
         self.assertEqual(await management.query("SELECT 1"), [(1,)])
+
+    async def test_cancelled_by_the_database(self) -> None:
+        """A statement that the database ends, here for taking too long, is a failure like any other; it is not taken for
+        a caller who went away."""
+        management = await self.connected()
+        await management.query("SELECT set_config('statement_timeout', '10', false)")
+        error = await self.failure(management.query("SELECT pg_sleep(10)"))
+        self.assertEqual((str(error), error.sqlstate), ("the database cancelled the statement", "57014"))
+
+    async def test_encoding(self) -> None:
+        """Texts are UTF-8, although the database gives its clients another encoding."""
+        dsn = new_database(self)
+        shared_cluster().query(f'ALTER DATABASE "{database_of(dsn)}" SET client_encoding = \'LATIN1\'')
+        management = await connected(self, dsn)
+        self.assertEqual(await management.query("SELECT %s, octet_length(%s)", "\u20ac", "\u20ac"), [("\u20ac", 3)])
 
     async def test_transaction(self) -> None:
         """A transaction is committed at its end, and undone when it raises."""

@@ -66,6 +66,12 @@ class MigrationTests(TestCase):
         self.assertEqual(dict(self.rows("SELECT name, value FROM store")), {"schema_version": "2", "store_id": "aa"})
         self.assertEqual(self.rows("SELECT b FROM versions"), [])
 
+    async def test_slow_step(self) -> None:
+        """A step may take longer than the role's statement_timeout, which is for everyday statements."""
+        self.rows(f'ALTER DATABASE "{database_of(self.dsn)}" SET statement_timeout = 300')
+        await self.migrate({1: f"{FIRST[1]} SELECT pg_sleep(0.4);"})
+        self.assertEqual(self.rows("SELECT value FROM store WHERE name = 'schema_version'"), [("1",)])
+
     async def test_three_nodes_at_once(self) -> None:
         """Three nodes that start together all find one schema, made once."""
         starts = [Deferred.fromCoroutine(self.migrate(schema_scripts(), store_id)) for store_id in ("a1", "a2", "a3")]
