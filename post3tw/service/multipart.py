@@ -62,15 +62,19 @@ async def require_upload(store: Store, bucket: Bucket, key: bytes, upload_id: by
     return await store.index.read(partial(rows.require_upload, bucket_id=bucket.id, key=key, upload_id=upload_id))
 
 
-async def keep_part(store: Store, upload: Upload, number: int, stored: Stored, checksum: Checksum) -> Part:
+async def keep_part(
+    store: Store, caller: Caller, upload: Upload, number: int, stored: Stored, checksum: Checksum
+) -> Part:
     """Make a body that was taken in a part of an upload.
 
     Raises:
         NoSuchUpload: it was completed or aborted while the body came.
+        AccessDenied: by then the caller may not.
     """
     now = store.ids.now()
     part = Part(number, store.ids.object_id(), 0, stored.size, stored.md5.hex(), now, stored.placement, checksum)
-    await store.index.run(
+    await store.change(
+        caller,
         partial(
             rows.put_part,
             bucket_id=upload.bucket_id,
@@ -153,7 +157,9 @@ class Multipart:
         verify = partial(verify_body, announcement, content_md5, body)
         stored = await ingest(self.store, body, {announcement.algorithm, needed}, max_size=MAX_PUT, verify=verify)
         shown = full_checksum(announcement.algorithm, stored.digests[announcement.algorithm])
-        part = await keep_part(self.store, upload, number, stored, full_checksum(needed, stored.digests[needed]))
+        part = await keep_part(
+            self.store, caller, upload, number, stored, full_checksum(needed, stored.digests[needed])
+        )
         return types.UploadPartOutput(etag=f'"{part.etag}"', **part_checksum_members(shown))
 
     @operation("s3:PutObject", honours=("if_match", "if_none_match", "multipart_upload", "upload_id", *EXPECTATIONS))

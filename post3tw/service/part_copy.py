@@ -74,9 +74,9 @@ class PartCopying:
             )
         placement, checksum = original.placement, _checksum_for(upload, original)
         if input.copy_source_range is None and placement is not None and checksum is not None:
-            part = await self._share(upload, number, source, placement, checksum)
+            part = await self._share(caller, upload, number, source, placement, checksum)
         else:
-            part = await self._store_again(upload, number, original, first, last - first + 1)
+            part = await self._store_again(caller, upload, number, original, first, last - first + 1)
         return types.UploadPartCopyOutput(
             copy_source_version_id=source.shown_version_id,
             copy_part_result=types.CopyPartResult(
@@ -85,13 +85,14 @@ class PartCopying:
         )
 
     async def _share(
-        self, upload: Upload, number: int, source: Source, placement: Placement, checksum: Checksum
+        self, caller: Caller, upload: Upload, number: int, source: Source, placement: Placement, checksum: Checksum
     ) -> Part:
         """A part over the bytes of the source; its ETag is their MD5, as the source is in one piece."""
         version, now = source.version, self.store.ids.now()
         part = Part(number, self.store.ids.object_id(), 0, version.size, version.etag, now, placement, checksum)
         self.store.admit_write()
-        await self.store.index.run(
+        await self.store.change(
+            caller,
             partial(
                 put_shared_part,
                 bucket_id=upload.bucket_id,
@@ -112,11 +113,15 @@ class PartCopying:
         )
         return part
 
-    async def _store_again(self, upload: Upload, number: int, original: Version, first: int, length: int) -> Part:
+    async def _store_again(
+        self, caller: Caller, upload: Upload, number: int, original: Version, first: int, length: int
+    ) -> Part:
         """A part with a copy of the bytes."""
         needed = algorithm_of(upload)
         stored = await ingest(self.store, _open(self.store, original, first, length), (needed,), max_size=MAX_PUT)
-        return await keep_part(self.store, upload, number, stored, full_checksum(needed, stored.digests[needed]))
+        return await keep_part(
+            self.store, caller, upload, number, stored, full_checksum(needed, stored.digests[needed])
+        )
 
 
 def _checksum_for(upload: Upload, original: Version) -> Checksum | None:

@@ -56,6 +56,34 @@ class ChangeTests(AccessCase):
         await self.assertFailure(ensureDeferred(method(caller, input, BytesBody(b"data"))), AccessDenied)
         self.assertEqual(await self.stored(), 0)
 
+    async def test_parts(self) -> None:
+        """Nor is a part kept, of a body or of another object, that may not be put any more."""
+        await self.call(ADA, "PutObject", key="public", acl="public-read")
+        upload_id = (await self.call(BOB, "CreateMultipartUpload")).upload_id
+        part: Any = {"bucket": "bucket", "key": "key", "upload_id": upload_id, "part_number": 1}
+        of_body, copy = types.UploadPartInput(**part), types.UploadPartCopyInput(**part, copy_source="bucket/public")
+        body_caller, copy_caller = (
+            await self.admitted("UploadPart", of_body),
+            await self.admitted("UploadPartCopy", copy),
+        )
+        await self.forbid()
+        operations = self.service.operations()
+        upload_part, upload_part_copy = operations["UploadPart"], operations["UploadPartCopy"]
+        await self.assertFailure(ensureDeferred(upload_part(body_caller, of_body, BytesBody(b"data"))), AccessDenied)
+        await self.assertFailure(ensureDeferred(upload_part_copy(copy_caller, copy)), AccessDenied)
+        self.assertEqual((await self.call(ADA, "ListParts", upload_id=upload_id)).parts, [])
+
+    async def test_an_upload_stays(self) -> None:
+        """Nor is an upload aborted."""
+        await self.allow({"Action": "s3:AbortMultipartUpload"})
+        upload = await self.call(ADA, "CreateMultipartUpload")
+        method = self.service.operations()["AbortMultipartUpload"]
+        input = types.AbortMultipartUploadInput(bucket="bucket", key="key", upload_id=upload.upload_id)
+        caller = await self.admitted("AbortMultipartUpload", input)
+        await self.forbid()
+        await self.assertFailure(ensureDeferred(method(caller, input)), AccessDenied)
+        self.assertEqual(len((await self.call(ADA, "ListMultipartUploads")).uploads), 1)
+
     async def test_what_is_still_allowed(self) -> None:
         """A write that is still allowed is done, as the bucket is now."""
         method = self.service.operations()["PutObject"]

@@ -84,8 +84,10 @@ async def put_part(
 
     Raises:
         NoSuchUpload: completed or aborted meanwhile.
+        NoSuchBucket, BucketChanged: see require_bucket.
         BlobGone: see transactions.blobs.place.
     """
+    await require_bucket(tx, bucket_id)
     await require_upload(tx, bucket_id, key, upload_id)
     await place(tx, part.id, part.placement, data)
     await _replace(tx, upload_id, part, now)
@@ -108,9 +110,10 @@ async def put_shared_part(
         source: the version that was decided to be copied.
 
     Raises:
-        NoSuchUpload, BlobGone.
+        NoSuchUpload, NoSuchBucket, BucketChanged, BlobGone.
         OperationAborted: the version is not there any more.
     """
+    await require_bucket(tx, bucket_id)
     await require_upload(tx, bucket_id, key, upload_id)
     await require_still_there(tx, source_bucket_id, source_key, source)
     shared = await share(tx, part.placement, part.id, part.id)
@@ -214,8 +217,10 @@ async def abort_upload(tx: ITransaction, bucket_id: int, key: bytes, upload_id: 
 
     Raises:
         NoSuchUpload: it is not in progress.
+        BucketChanged: see require_bucket.
     """
     await require_upload(tx, bucket_id, key, upload_id)
+    await require_bucket(tx, bucket_id)
     await release_parts(tx, upload_id, now)
     await _delete_upload(tx, upload_id)
 
