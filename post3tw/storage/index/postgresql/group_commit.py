@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from post3tw.model.errors import SlowDown
+from post3tw.storage.index.job import Job
 from post3tw.storage.index.postgresql.group import Announces, Spoiled, Work, run_group
 from post3tw.storage.index.postgresql.locks import Claim, LockTable, Name
 from post3tw.storage.index.postgresql.lockstep import Member
@@ -44,26 +45,12 @@ wrote what it had not found."""
 
 
 @define(eq=False)
-class _Job:
-    """A transaction, who waits for it, and what came of it."""
+class _Job(Job):
+    """A job that knows its locks, since when it waits, and how often it was run alone."""
 
     work: Work
     since: float
-    answer: Deferred[Any] = field(factory=Deferred)
-    outcome: Any = None
-    error: Exception | None = None
-    cancelled: bool = False
-    begun: bool = False
-    answered: bool = False
     attempts: int = 0
-
-    def respond(self) -> None:
-        """Answer the one who waits."""
-        self.answered = True
-        if self.error is None:
-            self.answer.callback(self.outcome)
-        else:
-            self.answer.errback(self.error)
 
 
 @define(eq=False)
@@ -99,23 +86,12 @@ class GroupCommit:
         return len(self._waiting)
 
     async def run(self, transaction: Callable[[Any], Awaitable[T]], locks: Sequence[Lock]) -> T:
-        """Run a transaction; returns what it returned, when that is committed.
-
-        Cancelling it keeps it from being run. Once it has begun it is not cancelled any more: the caller learns what
-        came of it, because it must not undo what the commit is about to rely on.
-        """
+        """Run a transaction; returns what it returned, when that is committed. Cancelling it: see `Job.result`."""
         job = _Job(Work(transaction, Claim.of(locks)), self.reactor.seconds())
         self._waiting.append(job)
         self._begin_later()
-        while True:
-            try:
-                outcome: T = await job.answer
-                return outcome
-            except CancelledError:
-                if job.answered or not job.begun:
-                    job.cancelled = True
-                    raise
-                job.answer = Deferred()
+        outcome: T = await job.result()
+        return outcome
 
     async def idle(self) -> None:
         """Return when everything submitted is answered."""

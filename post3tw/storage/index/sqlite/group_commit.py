@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from post3tw.model.errors import InsufficientStorage
+from post3tw.storage.index.job import Job
 from post3tw.storage.index.sqlite.checkpoints import Checkpoints
 from post3tw.storage.index.sqlite.failures import foreign_await, translated
 from post3tw.storage.index.sqlite.snapshot import Snapshot
@@ -91,24 +92,10 @@ class WriteTransaction:
 
 
 @define(eq=False)
-class _Job:
-    """A transaction, who waits for it, and what came of it."""
+class _Job(Job):
+    """A job that knows its transaction."""
 
     transaction: Callable[[Any], Awaitable[Any]]
-    answer: Deferred[Any] = field(factory=Deferred)
-    outcome: Any = None
-    error: Exception | None = None
-    cancelled: bool = False
-    begun: bool = False
-    answered: bool = False
-
-    def respond(self) -> None:
-        """Answer the one who waits."""
-        self.answered = True
-        if self.error is None:
-            self.answer.callback(self.outcome)
-        else:
-            self.answer.errback(self.error)
 
 
 @define(eq=False)
@@ -157,11 +144,7 @@ class GroupCommit:
         return len(self._waiting) + len(self._alone)
 
     async def run(self, transaction: Callable[[Any], Awaitable[T]]) -> T:
-        """Run a transaction; returns what it returned, when that is committed.
-
-        Cancelling it keeps it from being run. Once it has begun it is not cancelled any more: the caller learns what
-        came of it, because it must not undo what the commit is about to rely on.
-        """
+        """Run a transaction; returns what it returned, when that is committed. Cancelling it: see `Job.result`."""
         job = _Job(transaction)
         self._waiting.append(job)
         if not self._busy:
@@ -170,15 +153,8 @@ class GroupCommit:
         elif self._gathering is not None and len(self._waiting) >= ENOUGH:
             self._gathering.cancel()
             self._begin()
-        while True:
-            try:
-                outcome: T = await job.answer
-                return outcome
-            except CancelledError:
-                if job.answered or not job.begun:
-                    job.cancelled = True
-                    raise
-                job.answer = Deferred()
+        outcome: T = await job.result()
+        return outcome
 
     async def idle(self) -> None:
         """Return when everything submitted is answered."""
