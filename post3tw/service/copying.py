@@ -171,8 +171,7 @@ class Copying:
         description = _description(input, original, store.ids.now())
         ownership = ownership_of(store.people, caller, input)
         store.admit_write()
-        checksum = await self._checksum(original, input.checksum_algorithm)
-        now = store.ids.now()
+        checksum, now = await self._checksum(original, input.checksum_algorithm), store.ids.now()
         version: Version = await store.change(
             caller,
             partial(
@@ -197,12 +196,11 @@ class Copying:
             ),
             (Lock(bucket.id), Lock(source.bucket.id), Lock(bucket.id, key), Lock(source.bucket.id, source.key)),
         )
+        result = types.CopyObjectResult(
+            etag=f'"{version.etag}"', last_modified=from_millis(version.created), **checksum_members(checksum)
+        )
         return types.CopyObjectOutput(
-            copy_object_result=types.CopyObjectResult(
-                etag=f'"{version.etag}"', last_modified=from_millis(version.created), **checksum_members(checksum)
-            ),
-            copy_source_version_id=source.shown_version_id,
-            version_id=written_version_id(version),
+            result, copy_source_version_id=source.shown_version_id, version_id=written_version_id(version)
         )
 
     async def _checksum(self, original: Version, wanted: str | None) -> Checksum | None:
