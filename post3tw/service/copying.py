@@ -200,7 +200,9 @@ class Copying:
             etag=f'"{version.etag}"', last_modified=from_millis(version.created), **checksum_members(checksum)
         )
         return types.CopyObjectOutput(
-            result, copy_source_version_id=source.shown_version_id, version_id=written_version_id(version)
+            copy_object_result=result,
+            copy_source_version_id=source.shown_version_id,
+            version_id=written_version_id(version),
         )
 
     async def _checksum(self, original: Version, wanted: str | None) -> Checksum | None:
