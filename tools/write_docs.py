@@ -53,9 +53,12 @@ def operations() -> str:
         place = f"`{module.replace('.', '/')}.py`" if declaration is not None else "501 NotImplemented"
         action = declaration.action if declaration is not None else ""
         rows.append((name, f"{operation.method} {LEVELS[operation.level]}", place, action))
+    unconfigured = sum(module == "post3tw.service.unconfigured" for _, module in implemented.values())
     text = (
-        f"{len(implemented)} of {len(OPERATIONS)} operations are implemented. A form (`POST` on a bucket with "
-        "`multipart/form-data`) is a PutObject: `post3tw/s3/post_form.py`.\n\n"
+        f"{len(implemented)} of {len(OPERATIONS)} operations are implemented. {unconfigured} of these, in\n"
+        "`post3tw/service/unconfigured.py`, are about configurations that no bucket can have here: reading one says that\n"
+        "there is none, deleting it succeeds.\n\n"
+        "A form (`POST` on a bucket with `multipart/form-data`) is a PutObject: `post3tw/s3/post_form.py`.\n\n"
     )
     return text + table(("operation", "request", "where", "action"), rows)
 
