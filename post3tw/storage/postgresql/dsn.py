@@ -61,7 +61,7 @@ class Dsn:
             if f"PG{name.upper()}" in os.environ:
                 parameters.setdefault(name, os.environ[f"PG{name.upper()}"])
         parameters.setdefault("application_name", APPLICATION)
-        # Whatever the DSN, PGCLIENTENCODING, the role or the database say: texts are sent as UTF-8 without a further look.
+        # Whatever the DSN, PGCLIENTENCODING, the role or the database say: what we send is UTF-8.
         parameters["client_encoding"] = "UTF8"
         dsn = cls(parameters)
         dsn.attempts()

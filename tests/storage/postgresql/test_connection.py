@@ -49,7 +49,7 @@ class ConnectionTests(TestCase):
     async def test_encoding(self) -> None:
         """Texts are UTF-8, although the database gives its clients another encoding."""
         name = database_of(conninfo(self.dsn.parameters))
-        shared_cluster().query(f'ALTER DATABASE "{name}" SET client_encoding = \'LATIN1\'')
+        shared_cluster().query(f"ALTER DATABASE \"{name}\" SET client_encoding = 'LATIN1'")
         connection = await self.connected()
         cursor = await connection.execute("SELECT current_setting('client_encoding'), octet_length(%s)", ("\u20ac",))
         self.assertEqual(await cursor.fetchone(), ("UTF8", 3))
@@ -111,11 +111,13 @@ class ConnectionTests(TestCase):
     async def test_side_by_side(self) -> None:
         """While one connection waits, others work."""
         one, other = await self.connected(), await self.connected()
-        sleeping = Deferred.fromCoroutine(one.execute("SELECT pg_sleep(0.2)"))
+        await other.execute("SELECT pg_advisory_lock(1)")
+        waiting = Deferred.fromCoroutine(one.execute("SELECT pg_advisory_lock(1)"))
         for n in range(20):
             self.assertEqual(await (await other.execute("SELECT %s::int", (n,))).fetchone(), (n,))
-        self.assertFalse(sleeping.called)
-        await sleeping
+        self.assertFalse(waiting.called)
+        await other.execute("SELECT pg_advisory_unlock(1)")
+        await waiting
 
     async def test_one_user(self) -> None:
         """A second user while the first waits is an error, and the first is not disturbed."""
@@ -213,8 +215,8 @@ class ConnectionTests(TestCase):
     async def test_timer_serves_many_answers(self) -> None:
         """The time of an answer counts from its question, not from an earlier one's."""
         connection = await self.connected()
-        connection.answer_timeout = 0.3
-        for _ in range(5):
+        connection.answer_timeout = 0.6
+        for _ in range(7):
             await connection.execute("SELECT pg_sleep(0.1)")
         self.assertFalse(connection.lost)
 

@@ -47,8 +47,8 @@ class AskingTests(TestCase):
         self.assertEqual(await management.query("SELECT 1"), [(1,)])
 
     async def test_cancelled_by_the_database(self) -> None:
-        """A statement that the database ends, here for taking too long, is a failure like any other; it is not taken for
-        a caller who went away."""
+        """A statement that the database ends, here for taking too long, is a failure like any other, and is not taken
+        for a caller who went away."""
         management = await self.connected()
         await management.query("SELECT set_config('statement_timeout', '10', false)")
         error = await self.failure(management.query("SELECT pg_sleep(10)"))
@@ -57,7 +57,7 @@ class AskingTests(TestCase):
     async def test_encoding(self) -> None:
         """Texts are UTF-8, although the database gives its clients another encoding."""
         dsn = new_database(self)
-        shared_cluster().query(f'ALTER DATABASE "{database_of(dsn)}" SET client_encoding = \'LATIN1\'')
+        shared_cluster().query(f"ALTER DATABASE \"{database_of(dsn)}\" SET client_encoding = 'LATIN1'")
         management = await connected(self, dsn)
         self.assertEqual(await management.query("SELECT %s, octet_length(%s)", "\u20ac", "\u20ac"), [("\u20ac", 3)])
 
