@@ -56,8 +56,8 @@ def operations() -> str:
     unconfigured = sum(module == "post3tw.service.unconfigured" for _, module in implemented.values())
     text = (
         f"{len(implemented)} of {len(OPERATIONS)} operations are implemented. {unconfigured} of these, in\n"
-        "`post3tw/service/unconfigured.py`, are about configurations that no bucket can have here: reading one says that\n"
-        "there is none, deleting it succeeds.\n\n"
+        "`post3tw/service/unconfigured.py`, are about configurations that no bucket can have here: reading one says "
+        "that\nthere is none, deleting it succeeds.\n\n"
         "A form (`POST` on a bucket with `multipart/form-data`) is a PutObject: `post3tw/s3/post_form.py`.\n\n"
     )
     return text + table(("operation", "request", "where", "action"), rows)
