@@ -25,7 +25,7 @@ from post3tw.service.grants import acl_from_text
 from post3tw.service.keys import check_version_id, key_bytes
 from post3tw.service.multipart import upload_id_bytes
 from post3tw.service.policy.access import ABSENT, UNREAD, BucketAccess, Missing, ObjectAccess
-from post3tw.service.policy.decision import Decision, Outcome, Request, decide
+from post3tw.service.policy.decision import Decision, Outcome, Reason, Request, decide
 from post3tw.service.policy.statement import resource_arn
 from post3tw.service.request_context import RequestContext
 from post3tw.storage.index.transactions.buckets import ObjectName
@@ -106,7 +106,9 @@ class RequestJudge:
         found = await self._object(read, self.source)
         if isinstance(found, ObjectAccess) and found.tags:
             await self.require(read, self.source)
-            await self.require(Demand("s3:PutObjectTagging", self.input.key))
+            key = self.input.key
+            by_list = self.at_first_sight(Demand("s3:PutObject", key), self.target).reason is Reason.BUCKET_ACL
+            await self.require(Demand("s3:PutObjectTagging", key, unless_denied=by_list))
 
     async def allows(self, demand: Demand) -> bool:
         """Whether a demand on the target is allowed."""

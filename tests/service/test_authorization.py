@@ -150,6 +150,14 @@ class SourceTests(AccessCase):
         await self.allow({"Action": ["s3:GetObject", "s3:GetObjectTagging"]})
         await self.call(BOB, "CopyObject", bucket="bobs")
 
+    async def test_tags_of_a_copy_into_a_listed_bucket(self) -> None:
+        """Who may write by the bucket's list owns the copy, and so may tag it, unless a statement denies that."""
+        await self.call(BOB, "PutObject", bucket="bobs", tagging="colour=blue")
+        await self.call(ADA, "PutBucketAcl", grant_write="id=bob")
+        await self.call(BOB, "CopyObject", key="copy", copy_source="bobs/key")
+        await self.allow({"Effect": "Deny", "Action": "s3:PutObjectTagging"})
+        await self.refused(AccessDenied, BOB, "CopyObject", key="copy", copy_source="bobs/key")
+
     async def test_versions(self) -> None:
         """A policy that allows the object allows no version by its id, the null version included."""
         await self.allow({"Action": "s3:GetObject"})
