@@ -68,10 +68,15 @@ def parse_identities(text: str) -> dict[str, Credential]:
     if not isinstance(users, list) or not all(isinstance(user, dict) for user in users):
         raise IdentitiesRefused("users are written as an array of tables, [[user]]")
     found: dict[str, Credential] = {}
+    tenants: dict[str, str] = {}
     for number, user in enumerate(users, 1):
         credential = _parse_user(user, f"[[user]] number {number}")
         if credential.identity.access_key in found:
             raise IdentitiesRefused(f"[[user]] number {number}: its access_key is used twice")
+        identity = credential.identity
+        if tenants.setdefault(identity.user_id, identity.tenant) != identity.tenant:
+            # An id is one user, who owns what he owns wherever he is from: one would own the other's buckets.
+            raise IdentitiesRefused(f"[[user]] number {number}: its id is that of a user of another tenant")
         found[credential.identity.access_key] = credential
     return found
 
@@ -138,7 +143,7 @@ class Identities:
         """Read the file for the first time.
 
         Raises:
-            IdentitiesRefused: see read_identities; also when the file uses root's access key.
+            IdentitiesRefused: see read_identities; also when the file uses root's access key, or its id in a tenant.
         """
         if self.path is not None:
             self._seen = self._signature()
@@ -187,6 +192,9 @@ class Identities:
         users = read_identities(path)
         if self.root is not None and self.root.identity.access_key in users:
             raise IdentitiesRefused(f"{path}: a user has the access key of root")
+        for identity in (user.identity for user in users.values()):
+            if self.root is not None and identity.user_id == self.root.identity.user_id and identity.tenant:
+                raise IdentitiesRefused(f"{path}: a user of the tenant {identity.tenant} has the id of root")
         return users
 
     def _signature(self) -> tuple[int, int, int] | None:

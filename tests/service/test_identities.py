@@ -57,6 +57,7 @@ class ParseTests(SynchronousTestCase):
             (ADA.replace("ADAKEY", "A/B"), "access_key must be"),
             (ADA + "tenant = 'a b'\n", "tenant must be"),
             (ADA + ADA, "used twice"),
+            (ADA + ADA.replace("ADAKEY", "SECOND") + "tenant = 'lab'\n", "of another tenant"),
         ]:
             self.assertIn(reason, self.refused(text), text)
 
@@ -109,6 +110,11 @@ class FileTests(SynchronousTestCase):
     def test_root_key_in_file(self) -> None:
         """A user cannot take root's access key."""
         self.write(ADA.replace("ADAKEY", "ROOT"))
+        self.assertRaises(IdentitiesRefused, self.identities.load)
+
+    def test_root_id_in_a_tenant(self) -> None:
+        """A user of a tenant cannot be the owner of root's buckets."""
+        self.write(ADA.replace('"ada"', '"root"') + 'tenant = "lab"\n')
         self.assertRaises(IdentitiesRefused, self.identities.load)
 
     def test_change_is_noticed(self) -> None:
