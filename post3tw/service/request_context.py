@@ -21,6 +21,7 @@ from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import DomainError
 from post3tw.model.identity import Caller
+from post3tw.service.bucket_names import split_tenant
 from post3tw.service.policy.keys import ANONYMOUS, REQUEST_TAG
 from post3tw.service.policy.statement import arn_of
 from post3tw.service.tags import tags_of_header
@@ -108,7 +109,10 @@ class RequestContext:
 
     @cached_property
     def _tags(self) -> Mapping[str, str]:
-        """The tags that the request brings. Those that cannot be read are none: the operation refuses them."""
+        """The tags that the request brings. Those that cannot be read are none: the operation refuses them. Nor do
+        those count that it brings in vain, to a copy with its source's tags."""
+        if getattr(self.input, "tagging_directive", "REPLACE") != "REPLACE":
+            return {}
         tagging = getattr(self.input, "tagging", None)
         if isinstance(tagging, types.Tagging):
             return {tag.key or "": tag.value or "" for tag in tagging.tag_set or ()}
@@ -168,12 +172,15 @@ class RequestContext:
         return None if self.bucket is None else (self.bucket.tenant,)
 
     def _copy_source(self) -> Sequence[str] | None:
-        """The source as `bucket/key`, decoded: in the one way it can be compared."""
+        """The source as `bucket/key`, decoded, and `tenant:bucket/key` when the bucket is in another tenant than the
+        one that the policy belongs to: in the one way it can be compared, however the request names it."""
         header = getattr(self.input, "copy_source", None)
         if header is None:
             return None
         source = parse_copy_source(header)
-        return (f"{source.bucket}/{source.key}",)
+        tenant, bucket = split_tenant(self.caller, source.bucket)
+        here = self.bucket is None or tenant == self.bucket.tenant
+        return (f"{bucket}/{source.key}" if here else f"{tenant}:{bucket}/{source.key}",)
 
     def _creation(self) -> Sequence[str] | None:
         creates = _CREATIONS.get(self.operation)

@@ -90,12 +90,18 @@ class ContextTests(SynchronousTestCase):
         document = types.PutObjectTaggingInput(tagging=types.Tagging(tag_set=[types.Tag(key="colour", value="red")]))
         self.assertEqual(values("s3:RequestObjectTag/colour", "PutObjectTagging", document), ("red",))
         self.assertIsNone(values("s3:RequestObjectTagKeys", input=types.PutObjectInput(tagging="a=1&a=2")))
+        for directive, value in (("REPLACE", ("red",)), ("COPY", None), (None, None)):
+            copy = types.CopyObjectInput(tagging="colour=red", tagging_directive=directive)
+            self.assertEqual(values("s3:RequestObjectTag/colour", "CopyObject", copy), value, directive)
 
     def test_copies(self) -> None:
         """The source of a copy, in the one spelling that it has for everybody."""
         for header in ("from/a/b", "/from/a/b", "from/a%2Fb", "/from%2Fa/b?versionId=null"):
             input = types.CopyObjectInput(copy_source=header)
-            self.assertEqual(values("s3:x-amz-copy-source", "CopyObject", input), ("from/a/b",), header)
+            self.assertEqual(values("s3:x-amz-copy-source", "CopyObject", input, EVE), ("from/a/b",), header)
+        for header, value in (("lab:from/a/b", "from/a/b"), (":from/a/b", ":from/a/b"), ("t:from/a", "t:from/a")):
+            input = types.CopyObjectInput(copy_source=header)
+            self.assertEqual(values("s3:x-amz-copy-source", "CopyObject", input, EVE), (value,), header)
         self.assertIsNone(values("s3:x-amz-copy-source"))
 
     def test_creations(self) -> None:
