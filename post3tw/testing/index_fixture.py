@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from post3tw.model.bucket import Bucket
@@ -29,6 +29,18 @@ T = TypeVar("T")
 
 NOW = 1_700_000_000_000
 OWNER = Owner("owner-1", "Owner One")
+
+
+async def together(*calls: Awaitable[Any]) -> list[Any]:
+    """Start all calls in one turn of the reactor; their results, or the exceptions they raised."""
+
+    async def outcome(call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        except Exception as error:
+            return error
+
+    return await gatherResults([Deferred.fromCoroutine(outcome(call)) for call in calls])
 
 
 def object_id(number: int) -> bytes:

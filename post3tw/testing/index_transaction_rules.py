@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from post3tw.model.bucket import Bucket
@@ -12,7 +12,7 @@ from post3tw.model.errors import BucketAlreadyOwnedByYou, PreconditionFailed, Se
 from post3tw.storage.index.transactions.buckets import create_bucket, find_bucket
 from post3tw.storage.index.transactions.documents import get_document, put_document
 from post3tw.storage.interfaces import IIndex, ITransaction, Lock
-from post3tw.testing.index_fixture import IndexFixture, bucket
+from post3tw.testing.index_fixture import IndexFixture, bucket, together
 
 
 async def _create_then_fail(tx: ITransaction, made: Bucket) -> None:
@@ -31,16 +31,7 @@ async def _add(tx: ITransaction, kind: str, amount: int) -> int:
 class TransactionRules(IndexFixture):
     """Rules of `run`, `read`, `start` and `stop`."""
 
-    async def together(self, *calls: Any) -> list[Any]:
-        """Start all calls in one turn of the reactor; their results, or the exceptions they raised."""
-
-        async def outcome(call: Any) -> Any:
-            try:
-                return await call
-            except Exception as error:
-                return error
-
-        return await gatherResults([Deferred.fromCoroutine(outcome(call)) for call in calls])
+    together = staticmethod(together)
 
     async def test_provides(self) -> None:
         """The index provides IIndex."""

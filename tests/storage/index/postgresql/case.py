@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from post3tw.model.conditions import WriteConditions
 from post3tw.storage.index.postgresql.index import PostgresIndex
 from post3tw.storage.postgresql.dsn import Dsn
+from post3tw.testing.index_fixture import together
 from post3tw.testing.postgresql import database_of, shared_cluster
 from tests.storage.postgresql.databases import own_database
 
@@ -59,6 +60,8 @@ class PostgresFixture(TestCase):
 class PostgresCase(PostgresFixture):
     """And shortcuts."""
 
+    together = staticmethod(together)
+
     async def started(self, **options: Any) -> PostgresIndex:
         """A started index, stopped when the test ends."""
         index = self.make_index(**options)
@@ -69,14 +72,3 @@ class PostgresCase(PostgresFixture):
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What somebody else finds in the database."""
         return shared_cluster().query(sql, *parameters, database=database_of(self.dsn))
-
-    async def together(self, *calls: Any) -> list[Any]:
-        """Start all calls in one turn of the reactor; their results, or the exceptions they raised."""
-
-        async def outcome(call: Any) -> Any:
-            try:
-                return await call
-            except Exception as error:
-                return error
-
-        return await gatherResults([Deferred.fromCoroutine(outcome(call)) for call in calls])
