@@ -262,6 +262,17 @@ class ReplacedTests(AccessCase):
                 await self.call(ADA, "PutObjectTagging", tagging=tagging(public="no"))
                 await self.refused_now(operation, caller, input)
 
+    def replaced_at_the_last_moment(self) -> None:
+        """Have Ada put a private object in the place of the one there is, when the next write is about to be tried."""
+        change, put = type(self.store).change, partial(self.call, ADA, "PutObject", b"secret")
+
+        async def late(store: Any, *arguments: Any, **options: Any) -> Any:
+            self.patch(type(self.store), "change", change)
+            await put()
+            return await store.change(*arguments, **options)
+
+        self.patch(type(self.store), "change", late)
+
     async def test_copies(self) -> None:
         """Who may read an object gets no copy of the private one that replaced it."""
         await self.call(ADA, "CreateBucket", bucket="target")
@@ -277,14 +288,7 @@ class ReplacedTests(AccessCase):
         await self.call(ADA, "PutBucketAcl", bucket="target", acl="public-read-write")
         await self.call(ADA, "PutObject", acl="public-read")
         caller, input = await self.admitted("CopyObject", bucket="target", copy_source="bucket/key")
-        change, put = type(self.store).change, partial(self.call, ADA, "PutObject", b"secret")
-
-        async def late(store: Any, *arguments: Any, **options: Any) -> Any:
-            self.patch(type(self.store), "change", change)
-            await put()
-            return await store.change(*arguments, **options)
-
-        self.patch(type(self.store), "change", late)
+        self.replaced_at_the_last_moment()
         await self.refused_now("CopyObject", caller, input)
 
     async def test_the_list_of_somebody_elses_object(self) -> None:
@@ -300,14 +304,7 @@ class ReplacedTests(AccessCase):
         await self.call(ADA, "PutBucketAcl", acl="public-read-write")
         await self.call(BOB, "PutObject")
         caller, input = await self.admitted("PutObjectAcl", acl="public-read")
-        change, put = type(self.store).change, partial(self.call, ADA, "PutObject", b"secret")
-
-        async def late(store: Any, *arguments: Any, **options: Any) -> Any:
-            self.patch(type(self.store), "change", change)
-            await put()
-            return await store.change(*arguments, **options)
-
-        self.patch(type(self.store), "change", late)
+        self.replaced_at_the_last_moment()
         await self.refused_now("PutObjectAcl", caller, input)
         self.assertEqual(len((await self.call(ADA, "GetObjectAcl")).grants), 1)
 
