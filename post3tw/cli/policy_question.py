@@ -67,6 +67,8 @@ def question_of(options: argparse.Namespace) -> Question:
     """
     if options.owner is not None and options.policy is None:
         raise BadQuestion("--owner needs --policy: without a data directory there is nothing else to decide by")
+    if not options.user:
+        raise BadQuestion("--as is empty: an id or access key, root, or anonymous")
     identity = None if options.user == "anonymous" else _identity(options.user, options.identities)
     tenant, bucket, key = _resource(options.resource, identity.tenant if identity is not None else "")
     return Question(

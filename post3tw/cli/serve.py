@@ -14,10 +14,17 @@ from twisted.logger import (
 )
 from twisted.scripts import twistd
 
+from post3tw.tap import Options
+
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop. Options are those of `twistd post3`."""
     words = list(arguments)
+    if words in (["--help"], ["-h"]):
+        options = Options()
+        options.synopsis = "Usage: post3 serve [DIR] [options]"
+        print(options)
+        return 0
     if words and not words[0].startswith("-"):
         words[:1] = ["--data-dir", words[0]]
     sys.argv[1:] = ["--nodaemon", "--pidfile=", "--logger", f"{__name__}.person_log", "post3", *words]

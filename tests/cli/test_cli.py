@@ -36,6 +36,14 @@ class CommandTests(SynchronousTestCase):
             for verb in VERBS:
                 self.assertIn(verb, out)
 
+    def test_help_of_serve(self) -> None:
+        """Its help is about post3, not about the twistd that it runs."""
+        for word in ("--help", "-h"):
+            status, out, _ = self.run_command("serve", word)
+            self.assertEqual(status, 0)
+            self.assertTrue(out.startswith("Usage: post3 serve [DIR] [options]\n"), out[:80])
+            self.assertIn("--data-dir", out)
+
     def test_unknown_verb(self) -> None:
         """An unknown verb is one line that lists the known ones."""
         status, out, err = self.run_command("srve")

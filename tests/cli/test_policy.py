@@ -173,6 +173,7 @@ class FileTests(_Verb):
         identities = self.file(IDENTITIES)
         for said, arguments in (
             ("has no user eve; there are: root, ada, bob", ["--as", "eve", "--identities", identities]),
+            ("--as is empty", ["--as", ""]),
             ("not one action of S3", ["--action", "s3:Get*"]),
             ("not about an object", ["--action", "s3:ListBucket"]),
             ("not about a bucket", ["--resource", ARN]),
