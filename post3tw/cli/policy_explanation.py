@@ -16,7 +16,7 @@ from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument, KeyTooLong, MalformedPolicy, NoSuchUpload
 from post3tw.model.identity import Caller, Identity
 from post3tw.service.bucket_policies import POLICY_KIND
-from post3tw.service.bucket_rules import rules_of
+from post3tw.service.bucket_rules import BucketRules, rules_of
 from post3tw.service.judge import OF_UPLOADS, object_access
 from post3tw.service.keys import check_version_id, key_bytes
 from post3tw.service.multipart import upload_id_bytes
@@ -49,9 +49,14 @@ class _Facts:
     """What was found: the bucket, what is configured about it, its policy's text, and the object."""
 
     bucket: Bucket
-    access: BucketAccess
+    rules: BucketRules
     policy: bytes | None
     object: ObjectAccess | Missing
+
+    @property
+    def access(self) -> BucketAccess:
+        """What the decision is made from."""
+        return self.rules.access
 
 
 @define
@@ -100,6 +105,8 @@ def _imagined(question: Question) -> _Facts:
 
 
 def _found(question: Question) -> _Facts:
+    if any(key.startswith(EXISTING_TAG) for key in question.given):
+        raise BadQuestion("the tags of the object are those it has in the data directory; --owner lets you choose them")
     path = DataDirectory(str(question.data_dir), Files(), NoThreads()).index
     if not os.path.exists(path):
         raise BadQuestion(
@@ -122,7 +129,7 @@ def _facts(question: Question, bucket: Bucket, documents: dict[str, bytes], obje
         except MalformedPolicy as error:
             raise BadQuestion(f"the policy is none: {complaint(error)}") from None
         documents[POLICY_KIND] = question.policy
-    return _Facts(bucket, rules_of(bucket, documents).access, documents.get(POLICY_KIND), object)
+    return _Facts(bucket, rules_of(bucket, documents), documents.get(POLICY_KIND), object)
 
 
 def _object(question: Question, bucket: Bucket, index: Inspection) -> ObjectAccess | Missing:
@@ -166,7 +173,10 @@ def _lines(question: Question, facts: _Facts, decision: Decision, context: _Reco
         else:
             taken = "no value" if not values else f"taken to be {', '.join(values)}"
             yield f"condition key {key}: {taken} (--context {key}=…)"
-    if decision.outcome is Outcome.IMPLICIT_DENY and _is_foreign(question.identity, facts.bucket):
+    foreign = _is_foreign(question.identity, facts.bucket)
+    if decision.allowed and facts.rules.requester_pays and foreign:
+        yield "the requester pays: only with x-amz-request-payer: requester, and never for anonymous callers"
+    if decision.outcome is Outcome.IMPLICIT_DENY and foreign:
         yield "to allow it: a statement of the bucket's policy, or a grant in a list, by the owner"
 
 

@@ -242,6 +242,17 @@ class DirectoryTests(TestCase):
         self.assertIn("object: there is none", self.ask("eve", "nobodys", status=1))
         self.assertIn("administrators may do everything", self.ask("root", "bobs", status=0))
 
+    def test_tags_of_ones_own(self) -> None:
+        """The object has the tags that it has: others cannot be given."""
+        said = self.ask("eve", "adas", "--context", "s3:ExistingObjectTag/team=blue", status=2)
+        self.assertIn("are those it has in the data directory", said)
+
+    async def test_requester_pays(self) -> None:
+        """Where the requester pays, what others may do they may only when they say that they know."""
+        await self.index.run(lambda tx: put_document(tx, self.bucket.id, "request_payment", b"Requester"))
+        self.assertIn("only with x-amz-request-payer: requester", self.ask("eve", "adas", status=0))
+        self.assertNotIn("x-amz-request-payer", self.ask("ada", "adas", status=0))
+
     async def test_another_policy(self) -> None:
         """A policy can be tried before it is put, and changes nothing."""
         path = Path(self.mktemp())
