@@ -7,6 +7,10 @@ goes forward, and stops leading MARGIN before that, so it has stopped when anoth
 followed within LEASE + RENEW_INTERVAL (13 s); one that stops gives the lease back, and is followed within
 RENEW_INTERVAL.
 
+What is tidied up is decided by its age, though, and that by the leader's clock: one that is a day ahead would take for
+abandoned what others are writing, one that is a week ahead would abort every upload. So a node whose clock is more than
+MAX_SKEW away from the database's does not lead. (Nor can clients sign for it: S3 allows as much, and no more.)
+
 What the leader runs must bear two leaders all the same: a process that was stopped (SIGSTOP, a hypervisor) for longer
 than its lease goes on with the statement it was at. The sweeper's transactions do: each looks at the rows again.
 """
@@ -14,7 +18,7 @@ than its lease goes on with the statement it was at. The sweeper's transactions 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, time
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -35,14 +39,19 @@ RENEW_INTERVAL = 3.0
 MARGIN = 1.0
 """Seconds before its lease's end at which a leader stops."""
 
+MAX_SKEW = 15 * 60.0
+"""Seconds that the clocks of a leader and of the database may be apart. The lease of a blob that is being written lasts
+45 minutes at least: enough for a writer and a leader who differ by twice this."""
+
 _TIMERS = "timers"
 """What the lease is called."""
 
 _NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 _TAKE = (
-    f"INSERT INTO leases (name, holder, ends) VALUES (%s, %s, {_NOW} + %s)"
+    f"WITH taken AS (INSERT INTO leases (name, holder, ends) SELECT %s, %s, {_NOW} + %s WHERE {_NOW} BETWEEN %s AND %s"
     " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, ends = excluded.ends"
-    f" WHERE leases.holder = excluded.holder OR leases.ends < {_NOW} RETURNING holder"
+    f" WHERE leases.holder = excluded.holder OR leases.ends < {_NOW} RETURNING holder)"
+    f" SELECT {_NOW}, EXISTS (SELECT 1 FROM taken)"
 )
 _GIVE_BACK = "DELETE FROM leases WHERE name = %s AND holder = %s"
 
@@ -59,6 +68,7 @@ class Leadership:
         lease: seconds that a lease lasts.
         interval: seconds between two requests.
         seconds: a clock that only goes forward, as a reactor's does not.
+        clock: what this node takes for the time: seconds since the epoch.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -69,8 +79,10 @@ class Leadership:
     lease: float = LEASE
     interval: float = RENEW_INTERVAL
     seconds: Callable[[], float] = monotonic
+    clock: Callable[[], float] = time
     _until: float = field(default=float("-inf"), init=False)
     _led: bool = field(default=False, init=False)
+    _skewed: bool = field(default=False, init=False)
     _renewals: LoopingCall | None = field(default=None, init=False)
     _renewing: Deferred[None] | None = field(default=None, init=False)
 
@@ -109,10 +121,24 @@ class Leadership:
     async def _ask(self) -> None:
         asked = self.seconds()
         try:
-            taken = await self.management.query(_TAKE, _TIMERS, self.node, int(self.lease * 1000))
+            about = (int((self.clock() + skew) * 1000) for skew in (-MAX_SKEW, MAX_SKEW))
+            answer = await self.management.query(_TAKE, _TIMERS, self.node, int(self.lease * 1000), *about)
+            ((now, taken),) = answer
+            self._compare(now / 1000)
             self._until = asked + self.lease - MARGIN if taken else float("-inf")
         except ManagementFailed:
             pass  # `Management` says in the log why; the lease lasts until its end
         if self.leads != self._led:
             self._led = self.leads
             self.log.info("This node {does} the tidying up.", does="does" if self._led else "leaves to others")
+
+    def _compare(self, now: float) -> None:
+        """Say so when this node's clock is not that of the database any more, or is again."""
+        ahead = self.clock() - now
+        skewed = abs(ahead) > MAX_SKEW
+        if skewed and not self._skewed:
+            self.log.error(
+                "The clock of this node is {seconds} seconds ahead of the database's: this node tidies nothing up.",
+                seconds=round(ahead),
+            )
+        self._skewed = skewed

@@ -6,6 +6,7 @@ from time import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
 
 from post3tw.storage.postgresql.leadership import Leadership
@@ -80,9 +81,11 @@ class LeadershipTests(TestCase):
         """A node whose clock is far from the database's does not lead, and says so; with the clock right it may."""
         one, two = await self.two_nodes()
         wrong = 7200.0
-        three = await self.node("three", clock=lambda: time() + wrong)
         await one.stop()
         await two.stop()
+        with capturedLogs() as events:
+            three = await self.node("three", clock=lambda: time() + wrong)
+        self.assertEqual([event["log_level"] for event in events if "seconds" in event], [LogLevel.error])
         await three._ask()
         self.assertFalse(three.leads)
         wrong = -7200.0
