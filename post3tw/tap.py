@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from twisted.application.internet import TimerService
@@ -40,25 +40,15 @@ from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
 from post3tw.service.local import local_service
 from post3tw.service.new_buckets import NEW_BUCKET_DEFAULTS
 from post3tw.service.people import People
-from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
-from post3tw.service.sweeper import Sweeper, Task
+from post3tw.service.timers import CountedSweep, timers
 from post3tw.storage.backends import find_backend, installed_backends
-from post3tw.storage.interfaces import IBackend, ILeadership, IMeasured, ISpace, OpenedStore, StoreRefused
+from post3tw.storage.interfaces import IBackend, IMeasured, OpenedStore, StoreRefused
 from post3tw.storage.sweep import BlobSweep
 from post3tw.storage.threads import Threads
 
 IDENTITIES_INTERVAL = 2.0
 """Seconds between two looks at the identities file."""
-
-SPACE_INTERVAL = 5.0
-"""Seconds between two looks whether a full disk has space again."""
-
-FULL_DISK_GRACE = 60_000
-"""Milliseconds that unreferenced blobs stay for the sake of readers while the disk is full."""
-
-SWEEP_INTERVAL = 300.0
-"""Seconds between two rounds of the sweeper."""
 
 _log = Logger()
 
@@ -304,53 +294,13 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     return _Provider(
         local_service(store),
         started,
-        _timers(config, opened, store, sweep, reactor),
+        timers(opened, store, sweep, int(config.stale_uploads), reactor),
         readings,
         opened.obstacle or (lambda: None),
         opened.place,
         opened.shared,
         CorsLookup(store.index),
     )
-
-
-def _timers(config: Config, opened: OpenedStore, store: Store, sweep: CountedSweep, reactor: Any) -> list[Sweeper]:
-    """What is done every now and then: on each node for its own disk, on one of them for all."""
-    timers = []
-    tasks: dict[str, Task]
-    if opened.space is not None:
-        tasks = {"look for space": partial(sweep.make_space, opened.space)}
-        timers.append(Sweeper(reactor, SPACE_INTERVAL, tasks))
-    tasks = {
-        "abort stale uploads": partial(abort_stale_uploads, store, int(config.stale_uploads)),
-        "remove unreferenced blobs": sweep.run,
-    }
-    if opened.leadership is not None:
-        tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
-    return [*timers, Sweeper(reactor, SWEEP_INTERVAL, tasks)]
-
-
-async def while_leading(leadership: ILeadership, task: Task) -> None:
-    """A task of a timer that one of several nodes does."""
-    if leadership.leads:
-        await task()
-
-
-@define
-class CountedSweep:
-    """A sweep that remembers how many blobs it removed."""
-
-    sweep: BlobSweep
-    removed: int = 0
-
-    async def run(self) -> None:
-        """Remove what is due."""
-        self.removed += await self.sweep.run()
-
-    async def make_space(self, space: ISpace) -> None:
-        """On a full disk, remove what was deleted a little while ago, and look whether that made space."""
-        if space.full:
-            self.removed += await self.sweep.run(min(self.sweep.grace, FULL_DISK_GRACE))
-        await space.recover()
 
 
 def _limits(config: Config) -> Limits:
