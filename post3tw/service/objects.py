@@ -47,6 +47,9 @@ MAX_PUT = 5 * 1024**3
 DELETED_AT_ONCE = 250
 """Entries of DeleteObjects in one transaction, so that other writers do not wait long."""
 
+DECIDED_AT_ONCE = 4
+"""Entries of DeleteObjects decided before other requests get their turn: the largest policies take 20 ms for one."""
+
 _READ = (
     "version_id",
     "range",
@@ -221,7 +224,11 @@ class Objects:
         targets: list[Target | DomainError] = []
 
         async def decide() -> None:
-            targets[:] = [await _if_allowed(caller, target, bypass_governance) for target in asked]
+            targets.clear()
+            for number, target in enumerate(asked):
+                if number % DECIDED_AT_ONCE == 0:
+                    await self.store.pause()
+                targets.append(await _if_allowed(caller, target, bypass_governance))
 
         keys = {target.key for target in asked if isinstance(target, Target)}
         locks = [Lock(bucket.id), *(Lock(bucket.id, key) for key in keys)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import ensureDeferred
 
 from post3tw.api import types
@@ -16,6 +17,7 @@ from post3tw.model.errors import AccessDenied, NoSuchBucket, PreconditionFailed
 from post3tw.model.identity import Caller, Identity
 from post3tw.service.authorization import BY_KEY, WITHOUT_BUCKET
 from post3tw.service.demands import OF_VERSIONS, Demands
+from post3tw.service.local import local_service
 from post3tw.service.policy.access import UNREAD, BucketAccess
 from post3tw.service.policy.actions import BUCKET_ACTIONS, OBJECT_ACTIONS
 from post3tw.service.policy.decision import Request, decide
@@ -286,6 +288,18 @@ class ManyKeysTests(AccessCase):
         await self.call(ADA, "PutObject", tagging="colour=red")
         self.assertEqual(await self.delete(BOB, "key", "key"), (["key", "key"], []))
         self.assertEqual((await self.call(ADA, "ListObjectsV2")).contents, [])
+
+    async def test_others_get_their_turn(self) -> None:
+        """However long a policy takes for each of many keys, other requests are served meanwhile."""
+        turns: list[None] = []
+
+        async def pause() -> None:
+            turns.append(None)
+
+        self.service = local_service(evolve(self.store, pause=pause))
+        await self.allow({"Action": "s3:DeleteObject"})
+        await self.delete(BOB, *map(str, range(100)))
+        self.assertGreaterEqual(len(turns), 25)
 
     async def test_the_owner_too(self) -> None:
         """A statement that denies keeps the bucket's owner from a key."""
