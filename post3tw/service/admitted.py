@@ -71,6 +71,11 @@ def admitted_access(caller: Caller) -> BucketAccess:
     return BucketAccess(bucket.owner_id, bucket.tenant)
 
 
+def is_judged(caller: Caller) -> bool:
+    """Whether policies and lists have to be looked into for what an admitted caller may do."""
+    return isinstance(caller.admission, Ruling) and caller.admission.judge is not None
+
+
 async def may_also(caller: Caller, action: str, key: str, version_id: str | None = None) -> bool:
     """Whether an admitted caller may do something with an object of the bucket as well: for operations on many keys."""
     admission = caller.admission

@@ -14,7 +14,7 @@ from post3tw.model.errors import AccessDenied, BucketChanged, DomainError, Inval
 from post3tw.model.identity import Caller, Owner
 from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Description, Part, Version, new_object
-from post3tw.service.admitted import admitted_bucket, may_also
+from post3tw.service.admitted import admitted_bucket, is_judged, may_also
 from post3tw.service.conditions import READ_MEMBERS, millis, write_conditions
 from post3tw.service.deletions import Target, check_document, deleted_entry, error_entry, target_of
 from post3tw.service.demands import BYPASS, versioned
@@ -46,9 +46,6 @@ MAX_PUT = 5 * 1024**3
 
 DELETED_AT_ONCE = 250
 """Entries of DeleteObjects in one transaction, so that other writers do not wait long."""
-
-DECIDED_AT_ONCE = 4
-"""Entries of DeleteObjects decided before other requests get their turn: the largest policies take 20 ms for one."""
 
 _READ = (
     "version_id",
@@ -225,9 +222,9 @@ class Objects:
 
         async def decide() -> None:
             targets.clear()
-            for number, target in enumerate(asked):
-                if number % DECIDED_AT_ONCE == 0:
-                    await self.store.pause()
+            for target in asked:
+                if is_judged(caller):
+                    await self.store.pause()  # the largest policies take some 20 ms for one key
                 targets.append(await _if_allowed(caller, target, bypass_governance))
 
         keys = {target.key for target in asked if isinstance(target, Target)}
