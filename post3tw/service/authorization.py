@@ -295,7 +295,7 @@ def _waits_for_document(operation: str, access: BucketAccess) -> bool:
 
 def _may_everything(identity: Identity | None, rules: BucketRules, bucket: Bucket) -> bool:
     """Whether a caller may do everything in a bucket, as `decide` would find for whatever is demanded."""
-    if identity is None or rules.access.policy is not None or rules.access.unreadable:
+    if identity is None or rules.access.denies:
         return False
     return identity.admin or (rules.plain and identity.user_id == bucket.owner_id)
 

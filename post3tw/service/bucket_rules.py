@@ -81,7 +81,7 @@ def rules_of(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
         bucket.generation,
         access,
         requester_pays=documents.get(PAYMENT_KIND) == REQUESTER.encode(),
-        plain=access.policy is None and not unreadable and (access.uniform or access.acls_disabled),
+        plain=not access.denies and (access.uniform or access.acls_disabled),
         size=sum(map(len, documents.values())),
     )
 

@@ -5,10 +5,10 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from post3tw.api.operation import Operation
 from post3tw.model.bucket import Bucket
@@ -62,6 +62,9 @@ _HARMLESS_LISTS = frozenset({"private", "bucket-owner-read", "bucket-owner-full-
 _BESIDES = {"GetObjectAttributes": "s3:GetObject"}
 """Operations that need another action in any case."""
 
+_RENAME = "RenameObject"
+"""The operation that needs permission for the object that it takes away, too."""
+
 
 @frozen
 class Demand:
@@ -92,6 +95,12 @@ class Demands:
     declaration: Declaration
     asking: tuple[tuple[str, str], ...]
     takes_list: bool
+    has_more: bool = field(init=False)
+    """Whether there can be a demand besides the operation's own action."""
+
+    def __attrs_post_init__(self) -> None:
+        another = self.operation.name in _BESIDES or self.operation.name == _RENAME
+        object.__setattr__(self, "has_more", bool(self.asking) or self.takes_list or another)
 
     @classmethod
     def of(cls, operation: Operation, declaration: Declaration) -> Demands:
@@ -110,30 +119,32 @@ class Demands:
             takes_list=declaration.action == "s3:PutObject" and "acl" in operation.members,
         )
 
-    def on_target(self, input: Any, bucket: Bucket) -> Iterator[Demand]:
+    def on_target(self, input: Any, bucket: Bucket) -> Sequence[Demand]:
         """What must be allowed on the bucket, or on the object that the request's path names."""
         action = self.declaration.action
         if self.operation.level != 2:
-            yield Demand(action)
-            return
-        key = input.key
+            return (Demand(action),)
         version_id = getattr(input, "version_id", None)
         upload_id = getattr(input, "upload_id", None)
         existing = upload_id is None and action not in _MAKING
-        yield Demand(versioned(action, version_id), key, version_id, upload_id, existing=existing)
-        besides = _BESIDES.get(self.operation.name)
-        if besides is not None:
-            yield Demand(versioned(besides, version_id), key, version_id, existing=True)
-        if self.asking:
-            asked = {action for member, action in self.asking if getattr(input, member) is not None}
-            for action in sorted(asked):
-                if action == _READ:
-                    yield Demand(versioned(action, version_id), key, version_id)
-                else:
-                    yield Demand(action, key)
+        first = Demand(versioned(action, version_id), input.key, version_id, upload_id, existing=existing)
+        return (first, *self._besides(input, bucket, version_id)) if self.has_more else (first,)
+
+    def _besides(self, input: Any, bucket: Bucket, version_id: str | None) -> Iterator[Demand]:
+        """What must be allowed because of what the request asks for besides."""
+        key = input.key
+        another = _BESIDES.get(self.operation.name)
+        if another is not None:
+            yield Demand(versioned(another, version_id), key, version_id, existing=True)
+        asked = {action for member, action in self.asking if getattr(input, member) is not None}
+        for action in sorted(asked):
+            if action == _READ:
+                yield Demand(versioned(action, version_id), key, version_id)
+            else:
+                yield Demand(action, key)
         if self.takes_list and (input.acl is not None or any(_header_grants(input))):
             yield Demand(_PUT_ACL, key, unless_denied=_grants_nothing_to_others(input, bucket))
-        if self.operation.name == "RenameObject":
+        if self.operation.name == _RENAME:
             source = decode_path((input.rename_source or "").removeprefix("/").encode("utf-8", "surrogateescape"))
             yield Demand("s3:GetObject", source, existing=True)
             yield Demand("s3:DeleteObject", source)

@@ -5,6 +5,7 @@ The ids in brackets (AUZ-6 …) name known holes of other servers that these tes
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +22,17 @@ from post3tw.service.local import local_service
 from post3tw.service.policy.access import UNREAD, BucketAccess
 from post3tw.service.policy.actions import BUCKET_ACTIONS, OBJECT_ACTIONS
 from post3tw.service.policy.decision import Request, decide
+from post3tw.service.policy.language import parse_policy
 from post3tw.service.policy.statement import resource_arn
 from post3tw.service.request_context import RequestContext
 from post3tw.storage.index.transactions.buckets import find_bucket
 from tests.service.access_case import ADA, ADMIN, BOB, EVE, NOBODY, AccessCase
 
 PUBLIC_READ: dict[str, Any] = {"acl": "public-read"}
+ALLOWING = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/p/*"},
+}
 
 
 class EveryOperationTests(AccessCase):
@@ -70,7 +76,7 @@ class EveryOperationTests(AccessCase):
         """Whoever is let in without a decision would be allowed by one, whatever the operation."""
         bucket = await self.store.index.read(lambda tx: find_bucket(tx, "", "bucket"))
         assert bucket is not None
-        access = BucketAccess("ada", uniform=True)
+        allowing = parse_policy(json.dumps(ALLOWING), bucket="bucket")
         for name, method in self.service.operations().items():
             input, operation = self.input_of(name), OPERATIONS[name]
             for demand in Demands.of(operation, method.declaration).on_target(input, bucket):  # type: ignore[attr-defined]
@@ -78,7 +84,9 @@ class EveryOperationTests(AccessCase):
                     context = RequestContext(Caller(identity), name, input, bucket, "us-east-1", self.store.ids.now)
                     arn = resource_arn("bucket", demand.key)
                     request = Request(identity, demand.action, arn, context)
-                    self.assertTrue(decide(request, access, UNREAD).allowed, demand)
+                    for policy in (None, allowing):
+                        access = BucketAccess("ada", uniform=True, policy=policy)
+                        self.assertTrue(decide(request, access, UNREAD).allowed, demand)
 
     def test_actions_are_about_what_the_path_names(self) -> None:
         """The action of an operation on an object is an object's, of one on a bucket a bucket's; those on versions have

@@ -58,7 +58,12 @@ class RulesTests(ObjectCase):
         self.assertEqual(access.acl, evolve(private(Owner("ada", "Ada")), grants=()))
         self.assertEqual(access.public_access, PublicAccessBlock(ignore_public_acls=True))
         self.assertTrue(access.acls_disabled and rules.requester_pays)
-        self.assertEqual((access.unreadable, rules.plain), (frozenset(), False))
+        self.assertEqual(access.unreadable, frozenset())
+
+    def test_policies_that_deny(self) -> None:
+        """A policy keeps the bucket's owner from something only with a statement that denies."""
+        self.assertTrue(rules_of(BUCKET, {"policy": POLICY}).plain)
+        self.assertFalse(rules_of(BUCKET, {"policy": POLICY.replace(b"Allow", b"Deny")}).plain)
 
     def test_unreadable(self) -> None:
         """Documents that cannot be read are named, each kind for itself, and the bucket is not plain."""

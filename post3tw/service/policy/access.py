@@ -67,6 +67,11 @@ class BucketAccess:
     unreadable: frozenset[str] = frozenset()
 
     @property
+    def denies(self) -> bool:
+        """Whether something may keep out those who may do everything: a statement that denies, or what is unreadable."""
+        return bool(self.unreadable) or (self.policy is not None and self.policy.denies)
+
+    @property
     def acls_disabled(self) -> bool:
         """Whether ownership is enforced: lists are kept and count for nothing."""
         return self.ownership is ObjectOwnership.BUCKET_OWNER_ENFORCED

@@ -207,8 +207,7 @@ def _denied(request: Request, bucket: BucketAccess, object: Object) -> Decision 
     policies, policy = request.identity_policies, bucket.policy
     if policy is not None and not (request.action in POLICY_ACTIONS and _is_own(request, bucket)):
         policies = (policy, *policies)
-    denying = tuple(p for p in policies if p.about(request.action, request.identity)[0])
-    return _first_concerning(Effect.DENY, denying, request, bucket.tenant, object) if denying else None
+    return _first_concerning(Effect.DENY, policies, request, bucket.tenant, object)
 
 
 def _granted(request: Request, bucket: BucketAccess, object: Object) -> Decision:
@@ -331,12 +330,16 @@ def _first_concerning(
     """What the first statement of an effect says that is about the request; UNDECIDED when only some that could be
     are."""
     unread: Decision | None = None
-    values = _values(request, object)
+    values: Values | None = None
+    resource = request.resource
     for policy in policies:
         denying, allowing = policy.about(request.action, request.identity)
         for statement in allowing if effect is Effect.ALLOW else denying:
+            if not resource.startswith(statement.beginnings):
+                continue
+            values = values or _values(request, object)
             try:
-                if statement.covers(request.resource, tenant, values):
+                if statement.covers(resource, tenant, values):
                     return Decision(_OUTCOMES[effect], Reason.STATEMENT, statement, policy)
             except Unread:
                 unread = unread or Decision(Outcome.UNDECIDED, Reason.NOT_READ, statement, policy)

@@ -94,6 +94,8 @@ class Statement:
         resources: for what.
         resources_negated: NotResource: everything is meant but those.
         conditions: what must hold besides.
+        beginnings: one of them begins whatever the statement covers, so that most statements are seen at once to be
+            about something else.
     """
 
     number: int
@@ -104,12 +106,11 @@ class Statement:
     resources: tuple[Resource, ...]
     resources_negated: bool
     conditions: tuple[Condition, ...]
-    _beginnings: tuple[str, ...] = field(init=False, repr=False, eq=False)
-    """One of them begins whatever the statement covers: most statements are seen at once to be about something else."""
+    beginnings: tuple[str, ...] = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         found = ("",) if self.resources_negated else tuple(resource.pattern.beginning for resource in self.resources)
-        object.__setattr__(self, "_beginnings", found)
+        object.__setattr__(self, "beginnings", found)
 
     def includes(self, identity: Identity | None) -> bool:
         """Whether the statement is about a caller, None for the anonymous one."""
@@ -126,8 +127,6 @@ class Statement:
         Raises:
             Unread: that depends on what was not read.
         """
-        if not arn.startswith(self._beginnings):
-            return False
         covered = False
         for resource in self.resources:
             if resource.covers(arn, tenant, values):
@@ -152,7 +151,12 @@ class Policy:
     statements: tuple[Statement, ...]
     id: str = ""
     version: str = "2012-10-17"
+    denies: bool = field(init=False, repr=False, eq=False)
+    """Whether any statement denies anything."""
     _candidates: dict[tuple[str, str | None, str], Candidates] = field(factory=dict, init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "denies", any(s.effect is Effect.DENY for s in self.statements))
 
     def about(self, action: str, identity: Identity | None) -> Candidates:
         """The statements that deny and those that allow something about an action to a caller, in their order.
