@@ -8,8 +8,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TRIAL := $(BIN)/python -m twisted.trial
 # Not the packages below tests/storage/index: each of them is about one of the two.
-ON_BOTH := tests.service $(subst /,.,$(basename $(wildcard tests/storage/index/test_*.py))) tests.storage.test_sweep tests.hostile \
-	tests.clients.test_boto3
+ON_BOTH := tests.service $(subst /,.,$(basename $(wildcard tests/storage/index/test_*.py))) tests.storage.test_sweep tests.storage.integrity \
+	tests.hostile tests.clients.test_boto3
 
 .PHONY: run dev check test tests tests-postgres types layers lint generated wheel clean
 

@@ -49,6 +49,13 @@ def _count(value: str | int) -> int:
     return number
 
 
+def _rate(value: str | int) -> int:
+    size = parse_size(value)
+    if not size:
+        raise ValueError(f"{value!r} is no rate; --scrub-interval=0 is how to scrub nothing")
+    return size
+
+
 def _durability(value: str) -> str:
     if value not in ("full", "relaxed"):
         raise ValueError(f"{value!r} is neither full nor relaxed")
@@ -176,6 +183,13 @@ OPTIONS = (
     Option(
         "stale-uploads", "7d", "The age at which unfinished multipart uploads are aborted; 0: never.", parse_duration
     ),
+    Option(
+        "scrub-interval",
+        "7d",
+        "How often everything stored is read and verified (docs/durability.md); 0: never.",
+        parse_duration,
+    ),
+    Option("scrub-rate", "10MiB", "How much of it a second, at most.", _rate),
     Option("head-timeout", "30s", "How long a request's head may take to arrive.", parse_duration),
     Option(
         "body-timeout",
@@ -236,6 +250,8 @@ class Config:
     drain: float
     blob_grace: float
     stale_uploads: float
+    scrub_interval: float
+    scrub_rate: int
     head_timeout: float
     body_timeout: float
     idle_timeout: float

@@ -43,6 +43,7 @@ from post3tw.service.people import People
 from post3tw.service.store import Store
 from post3tw.service.timers import CountedSweep, timers
 from post3tw.storage.backends import find_backend, installed_backends
+from post3tw.storage.integrity.scrub import Scrub
 from post3tw.storage.interfaces import IBackend, IMeasured, OpenedStore, StoreRefused
 from post3tw.storage.sweep import BlobSweep
 from post3tw.storage.threads import Threads
@@ -288,18 +289,36 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
         started.insert(0, opened.space)
     sweep = CountedSweep(BlobSweep(store.index, store.blobs, ids, grace=int(config.blob_grace * 1000)))
     readings: dict[str, Callable[[], float]] = {"post3_swept_blobs": lambda: sweep.removed}
+    scrub = _scrub(config, store, reactor)
+    if scrub is not None:
+        readings.update(scrub.readings())
     for part in (opened.index, opened.blobs, opened.space):
         if IMeasured.providedBy(part):
             readings.update(part.readings())
     return _Provider(
         local_service(store),
         started,
-        timers(opened, store, sweep, int(config.stale_uploads), reactor),
+        timers(opened, store, sweep, int(config.stale_uploads), reactor, scrub),
         readings,
         opened.obstacle or (lambda: None),
         opened.place,
         opened.shared,
         CorsLookup(store.index),
+    )
+
+
+def _scrub(config: Config, store: Store, reactor: Any) -> Scrub | None:
+    """What reads everything stored now and then, unless it is switched off."""
+    if not config.scrub_interval:
+        return None
+    return Scrub(
+        store.index,
+        store.blobs,
+        store.ids,
+        rate=config.scrub_rate,
+        interval=int(config.scrub_interval * 1000),
+        seconds=reactor.seconds,
+        pause=partial(deferLater, reactor),
     )
 
 

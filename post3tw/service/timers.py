@@ -10,6 +10,7 @@ from attrs import define
 from post3tw.service.stale_uploads import abort_stale_uploads
 from post3tw.service.store import Store
 from post3tw.service.sweeper import Sweeper, Task
+from post3tw.storage.integrity.scrub import Scrub
 from post3tw.storage.interfaces import ILeadership, ISpace, OpenedStore
 from post3tw.storage.sweep import BlobSweep
 
@@ -22,8 +23,18 @@ FULL_DISK_GRACE = 60_000
 SWEEP_INTERVAL = 300.0
 """Seconds between two rounds of the sweeper."""
 
+SCRUB_INTERVAL = 2.0
+"""Seconds between two looks whether the scrub has something to do."""
 
-def timers(opened: OpenedStore, store: Store, sweep: CountedSweep, stale_uploads: int, reactor: Any) -> list[Sweeper]:
+
+def timers(
+    opened: OpenedStore,
+    store: Store,
+    sweep: CountedSweep,
+    stale_uploads: int,
+    reactor: Any,
+    scrub: Scrub | None = None,
+) -> list[Sweeper]:
     """The timers of a store, not started.
 
     Args:
@@ -32,6 +43,7 @@ def timers(opened: OpenedStore, store: Store, sweep: CountedSweep, stale_uploads
         sweep: of its blobs.
         stale_uploads: seconds after which an upload that nobody completes is aborted.
         reactor: for time.
+        scrub: of all that is stored; it has a timer of its own, as a round of it takes long.
     """
     made = []
     tasks: dict[str, Task]
@@ -42,9 +54,14 @@ def timers(opened: OpenedStore, store: Store, sweep: CountedSweep, stale_uploads
         "abort stale uploads": partial(abort_stale_uploads, store, stale_uploads),
         "remove unreferenced blobs": sweep.run,
     }
-    if opened.leadership is not None:
-        tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
-    return [*made, Sweeper(reactor, SWEEP_INTERVAL, tasks)]
+    rounds = [(SWEEP_INTERVAL, tasks)]
+    if scrub is not None:
+        rounds.append((SCRUB_INTERVAL, {"scrub": scrub.run}))
+    for interval, tasks in rounds:
+        if opened.leadership is not None:
+            tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
+        made.append(Sweeper(reactor, interval, tasks))
+    return made
 
 
 async def while_leading(leadership: ILeadership, task: Task) -> None:

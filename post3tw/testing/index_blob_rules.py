@@ -16,6 +16,7 @@ from post3tw.storage.index.transactions.blobs import (
     forget,
     load_body,
     place,
+    place_over,
     release,
     renew_leases,
     share,
@@ -58,6 +59,13 @@ class BlobRules(IndexFixture):
         raise self.failureException("BlobGone not raised")
 
     # -- inline --------------------------------------------------------------------------------------------------------
+
+    async def test_over_missing_body(self) -> None:
+        """Bytes that replace an inline body which a damaged index has lost are kept like any others."""
+        index = await self.started()
+        placed = await self.do(index, place_over, object_id(200), INLINE, b"hello")
+        self.assertEqual(placed, INLINE)
+        self.assertEqual(await index.read(lambda tx: load_body(tx, object_id(200))), (b"crc2", b"hello"))
 
     async def test_inline(self) -> None:
         """Inline bytes come back with their CRCs, until they are released."""

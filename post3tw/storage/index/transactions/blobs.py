@@ -81,6 +81,13 @@ async def place(tx: ITransaction, holder: bytes, placement: Placement, data: byt
         await tx.write(_REFER, placement.blob, holder)
 
 
+_PUT_BODY = (
+    "INSERT INTO bodies (id, crcs, data) VALUES (?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET crcs = excluded.crcs, data = excluded.data"
+)
+"""The body that goes may be missing, in a damaged index; what comes must not be missing with it."""
+
+
 async def place_over(tx: ITransaction, body_id: bytes, placement: Placement, data: bytes) -> Placement:
     """Put new inline bytes in the place of an inline body whose owner is being replaced. Half the work of deleting the
     one and inserting the other.
@@ -94,7 +101,7 @@ async def place_over(tx: ITransaction, body_id: bytes, placement: Placement, dat
     Returns:
         The placement for the new owner.
     """
-    await tx.write("UPDATE bodies SET crcs = ?, data = ? WHERE id = ?", placement.crcs, data, body_id)
+    await tx.write(_PUT_BODY, body_id, placement.crcs, data)
     return Placement(placement.size, body_id, None, placement.crcs, placement.coding)
 
 

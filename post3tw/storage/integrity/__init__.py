@@ -1,0 +1,1 @@
+"""Whether what is stored is what was stored: the bytes, and the rows that say what they are."""
