@@ -47,6 +47,7 @@ class RunningServer:
             server on the same data, say where.
         https: serve https, with a certificate of its own.
         options: further options of `twistd post3`, such as "--durability=relaxed".
+        wrapper: a command to run it with, which must end up in the same process, such as `strace -D`.
         environment: further variables. POST3_* and AWS_* variables of this process are not handed on.
         access_key: of the root user.
         secret_key: of the root user.
@@ -59,6 +60,7 @@ class RunningServer:
     data_dir: Path | None = None
     https: bool = False
     options: Sequence[str] = ()
+    wrapper: Sequence[str] = ()
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     access_key: str = "post3testing"
     secret_key: str = field(factory=lambda: secrets.token_hex(20), repr=False)
@@ -97,7 +99,7 @@ class RunningServer:
         self._settled.clear()
         self._directory = tempfile.TemporaryDirectory(prefix="post3-testing-")
         directory = Path(self._directory.name)
-        command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "post3"]
+        command = [*self.wrapper, sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "post3"]
         command += [f"--data-dir={self.data_dir or directory / 'data'}", f"--listen={self._listen(directory)}"]
         command += [f"--admin=tcp:0:{_LOOPBACK}", *self.options]
         self._process = subprocess.Popen(
