@@ -68,7 +68,7 @@ class BucketAccess:
 
     @property
     def denies(self) -> bool:
-        """Whether something may keep out those who may do everything: a statement that denies, or what is unreadable."""
+        """Whether something may keep out those who may do everything else: a statement, or what cannot be read."""
         return bool(self.unreadable) or (self.policy is not None and self.policy.denies)
 
     @property
