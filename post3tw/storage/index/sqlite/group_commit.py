@@ -18,6 +18,7 @@ from post3tw.storage.index.job import Job
 from post3tw.storage.index.sqlite.checkpoints import Checkpoints
 from post3tw.storage.index.sqlite.failures import foreign_await, translated
 from post3tw.storage.index.sqlite.snapshot import Snapshot
+from post3tw.storage.index.sqlite.turns import AlwaysOurs, Turns
 from post3tw.storage.index.sqlite.worker import Worker
 from post3tw.storage.interfaces import ITransaction
 
@@ -108,6 +109,7 @@ class GroupCommit:
         connection: the one that writes, in autocommit mode, used by nobody else.
         snapshot: what reads see; it is renewed before they are told of a commit.
         checkpoints: what looks after the log.
+        turns: when this process may write, where there are others.
         commits: how many commits there were.
         reruns: how many transactions were run a second time, because one of their group failed after writing.
     """
@@ -119,6 +121,7 @@ class GroupCommit:
     connection: sqlite3.Connection
     snapshot: Snapshot
     checkpoints: Checkpoints
+    turns: Turns = field(factory=AlwaysOurs)
     commits: int = field(default=0, init=False)
     reruns: int = field(default=0, init=False)
     _tx: WriteTransaction = field(init=False)
@@ -169,7 +172,7 @@ class GroupCommit:
         return self.reactor.callLater(0, self._begin)  # type: ignore[no-any-return]
 
     def _begin(self) -> None:
-        """Begin a group, if anybody waits; rest, if not."""
+        """Begin a group, as soon as it is our turn, if anybody waits; rest, if not."""
         self._gathering = None
         self.snapshot.let_go()
         if not self.backlog:
@@ -177,13 +180,27 @@ class GroupCommit:
             if self._idle:
                 self.reactor.callLater(0, self._tell_idle)  # after the answers that are still to be given
             return
+        try:
+            if not self.turns.take_at_once():
+                self.worker.do(self._wait_for_turn)
+                return
+        except OSError as error:
+            self._begin_group(error)
+        else:
+            self._begin_group(None)
+
+    def _begin_group(self, failure: Exception | None) -> None:
         self._source, self._limit = (self._alone, 1) if self._alone else (self._waiting, GROUP_LIMIT)
         self._group = []
         self._changes_at_begin = self.connection.total_changes
         self._tx.deadline = self.reactor.seconds() + SLICE
         try:
+            if failure is not None:
+                raise failure
             self.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
+            if failure is None:
+                self.turns.give_back()
             while self._take():
                 pass
             self._fail(self._group, translated(error))
@@ -243,6 +260,7 @@ class GroupCommit:
     def _undo(self) -> None:
         """Roll the group back; its members run again, each alone. One that was alone already is answered."""
         self._roll_back()
+        self.turns.give_back()
         if len(self._group) == 1:
             self._answer(self._group)
         else:
@@ -258,6 +276,7 @@ class GroupCommit:
     def _end(self) -> None:
         if self.connection.total_changes == self._changes_at_begin:  # nothing was written: nothing to wait for
             self._roll_back()
+            self.turns.give_back()
             self._answer(self._group)
             self._begin_later()
         else:
@@ -290,6 +309,14 @@ class GroupCommit:
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
+    def _wait_for_turn(self) -> None:
+        failure = None
+        try:
+            self.turns.take()
+        except OSError as error:
+            failure = error
+        self.reactor.callFromThread(self._begin_group, failure)
+
     def _commit(self, group: list[_Job]) -> None:
         error = None
         try:
@@ -298,11 +325,17 @@ class GroupCommit:
         except Exception as failure:
             error = translated(failure)
             self._roll_back()
-        self.reactor.callFromThread(self._committed, group, error, error is None and self.checkpoints.due())
+        checkpoint = error is None and self.checkpoints.due()
+        if not checkpoint:
+            self.turns.give_back()
+        self.reactor.callFromThread(self._committed, group, error, checkpoint)
 
     def _checkpoint(self) -> None:
-        self.checkpoints.finish(self.connection)
-        self.reactor.callFromThread(self._begin)
+        try:
+            self.checkpoints.finish(self.connection)
+        finally:
+            self.turns.give_back()
+            self.reactor.callFromThread(self._begin)
 
     # -- in either ----------------------------------------------------------------------------------------------------
 

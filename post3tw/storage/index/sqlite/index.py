@@ -1,4 +1,4 @@
-"""The index on SQLite: one file, one process, one commit for many transactions.
+"""The index on SQLite: one file, one commit for many transactions.
 
 Theory of operation
 ===================
@@ -36,15 +36,22 @@ synchronous=OFF: nothing is ever synced, a killed process loses nothing, but a p
 acknowledged, and the file too. Memory-mapped reading stays off: an error of the disk must be an exception, not a
 signal.
 
-**Files.** `PATH`, `PATH-wal` (kept near 16 MiB, see `checkpoints`) and `PATH-shm`. That no other process has them
-open is for whoever opens the data directory to make sure. 4 KiB pages: a body of 4 KiB is written as little more than
-that; with 8 KiB pages every second half page would stay empty, and each small change log twice as much.
+**Processes.** An index with `shared` may be opened by several processes of one machine. They write in turns (`turns`),
+each a group at a time, and see what the others have committed (`log_state`). Statements still run on the reactor
+thread of whoever has the turn, and only waiting for it is the thread's; while one process waits for its disk, the
+others read their requests and send their answers.
+
+**Files.** `PATH`, `PATH-wal` (kept near 16 MiB, see `checkpoints`), `PATH-shm`, and `PATH-turns` where it is shared.
+That no other process has them open is for whoever opens the data directory to make sure. 4 KiB pages: a body of 4 KiB
+is written as little more than that; with 8 KiB pages every second half page would stay empty, and each small change log
+twice as much.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -56,8 +63,10 @@ from post3tw.model.errors import ServiceUnavailable, SlowDown
 from post3tw.storage.index.sqlite.checkpoints import SOFT_LIMIT, Checkpoints
 from post3tw.storage.index.sqlite.failures import foreign_await, translated
 from post3tw.storage.index.sqlite.group_commit import GroupCommit
+from post3tw.storage.index.sqlite.log_state import LogState
 from post3tw.storage.index.sqlite.migrations import migrate, refuse_foreign, schema_scripts
-from post3tw.storage.index.sqlite.snapshot import Snapshot
+from post3tw.storage.index.sqlite.snapshot import SharedSnapshot, Snapshot
+from post3tw.storage.index.sqlite.turns import AlwaysOurs, TurnsOfProcesses
 from post3tw.storage.index.sqlite.worker import Worker
 from post3tw.storage.interfaces import IIndex, Lock, StoreRefused
 
@@ -76,6 +85,8 @@ class _Opened:
     worker: Worker
     writer: GroupCommit
     snapshot: Snapshot
+    turns: TurnsOfProcesses | None = None
+    log_state: LogState | None = None
 
 
 @implementer(IIndex)
@@ -87,9 +98,12 @@ class SqliteIndex:
         path: the database file; its directory exists.
         reactor: for time, and to come back from threads.
         durability: "full" or "relaxed".
+        shared: whether other processes have the file open too; then all of them must say so.
         backlog_limit: how many transactions may wait; more are turned away with SlowDown.
         random: makes the id of a new store.
         scripts: the schema, by version.
+        worker: what commits; a simulation puts its own in the place of threads.
+        thread: what copies the log meanwhile.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -97,9 +111,12 @@ class SqliteIndex:
     path: str
     reactor: Any
     durability: str = "full"
+    shared: bool = False
     backlog_limit: int = 10_000
     random: Callable[[int], bytes] = os.urandom
     scripts: dict[int, str] = field(factory=schema_scripts)
+    worker: Callable[[Any, str], Worker] = Worker
+    thread: Callable[..., threading.Thread] = threading.Thread
     _opened: _Opened | None = field(default=None, init=False)
 
     async def start(self) -> None:
@@ -108,7 +125,7 @@ class SqliteIndex:
         Raises:
             StoreRefused: it is not an index, a newer release wrote it, or it cannot be opened.
         """
-        worker = Worker(self.reactor, "post3-index")
+        worker = self.worker(self.reactor, "post3-index")
         worker.start()
         try:
             self._opened = await worker.call(self._open, worker)
@@ -122,6 +139,7 @@ class SqliteIndex:
         if opened is None:
             return
         await opened.writer.idle()
+        opened.snapshot.stop()
         await opened.worker.call(self._close, opened)
         opened.worker.stop()
 
@@ -183,21 +201,30 @@ class SqliteIndex:
 
     def _open(self, worker: Worker) -> _Opened:
         refuse_foreign(self.path, max(self.scripts))
+        turns = TurnsOfProcesses(self.path + "-turns") if self.shared else None
         try:
+            if turns is not None:
+                turns.open()
+                turns.take()
             writing = self._connect()
             writing.execute("PRAGMA cache_size = -32768")
             migrate(writing, self.path, self.scripts, self.random(16).hex())
+            if turns is not None:
+                turns.give_back()
             reader = self._connect()
             reader.execute("PRAGMA cache_size = -32768")
             reader.execute("PRAGMA query_only = ON")
-        except sqlite3.Error as error:
+            log_state = LogState(self.path) if self.shared else None
+        except (sqlite3.Error, OSError) as error:
             raise StoreRefused(f"{self.path} cannot be opened: {error}") from error
-        snapshot = Snapshot(reader)
-        writer = GroupCommit(self.reactor, worker, writing, snapshot, Checkpoints(self.path, self._connect))
-        return _Opened(worker, writer, snapshot)
+        snapshot = Snapshot(reader) if log_state is None else SharedSnapshot(reader, log_state, self.reactor)
+        checkpoints = Checkpoints(self.path, self._connect, turns, self.thread)
+        writer = GroupCommit(self.reactor, worker, writing, snapshot, checkpoints, turns or AlwaysOurs())
+        return _Opened(worker, writer, snapshot, turns, log_state)
 
     def _connect(self) -> sqlite3.Connection:
-        # The timeout is for the moments when SQLite's own two connections meet; nobody else has the file open.
+        # The timeout is for when SQLite's own two connections meet, or when a process died while it wrote and
+        # the next one repairs the wal-index; nobody waits for anything else.
         connection = sqlite3.connect(
             self.path, timeout=1, isolation_level=None, check_same_thread=False, cached_statements=512
         )
@@ -217,8 +244,13 @@ class SqliteIndex:
     def _close(self, opened: _Opened) -> None:
         opened.writer.checkpoints.settle()
         opened.snapshot.connection.close()
-        try:
-            opened.writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error:
-            self.log.failure("The last checkpoint of the index failed; the next start makes up for it")
+        if not self.shared:  # else the last process that closes it does so, unasked
+            try:
+                opened.writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error:
+                self.log.failure("The last checkpoint of the index failed; the next start makes up for it")
         opened.writer.connection.close()
+        if opened.log_state is not None:
+            opened.log_state.close()
+        if opened.turns is not None:
+            opened.turns.close()

@@ -8,12 +8,16 @@ costs with a BEGIN and a COMMIT of its own, most of it locks on files.
 
 An open snapshot keeps a checkpoint from copying what was committed after it was taken, and the log from beginning anew.
 That is why it is ended from outside: before a group of writes begins, and before the checkpoint that completes.
+
+Where other processes commit too, nobody says so: the state of the log does (`log_state`), which is looked at before
+each read. And one that nobody reads from any more is ended after a few milliseconds, as another process may wait to
+begin the log anew.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -80,3 +84,49 @@ class Snapshot:
         self._tx.memo.clear()
         if self.connection.in_transaction:
             self.connection.execute("COMMIT")
+
+    def stop(self) -> None:
+        """End it for good; the connection is somebody else's to close."""
+        self.let_go()
+
+
+HELD = 0.005
+"""Seconds that a snapshot is held at most where other processes wait for its end."""
+
+
+class SharedSnapshot(Snapshot):
+    """The state that reads see, of a database to which other processes write as well.
+
+    Args:
+        connection: as above.
+        state: of the log; see LogState.
+        clock: an IReactorTime.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, state: Callable[[], bytes], clock: Any) -> None:
+        super().__init__(connection)
+        self._state = state
+        self._seen = b""
+        self._clock = clock
+        self._end: Any = None
+
+    def hold(self) -> ReadTransaction:
+        """See Snapshot. Whatever anybody has committed by now is seen."""
+        state = self._state()
+        if state != self._seen:
+            self.let_go()
+            self._seen = state  # SQLite may see something newer still; then the next read only renews it for nothing
+        if self._end is None:
+            self._end = self._clock.callLater(HELD, self._expire)
+        return super().hold()
+
+    def stop(self) -> None:
+        """See Snapshot."""
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+        super().stop()
+
+    def _expire(self) -> None:
+        self._end = None
+        self.let_go()
