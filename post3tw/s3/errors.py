@@ -238,7 +238,7 @@ CODES: Mapping[type[domain.DomainError], S3ErrorCode] = {
     domain.BucketAlreadyOwnedByYou: S3ErrorCode.BucketAlreadyOwnedByYou,
     domain.BucketChanged: S3ErrorCode.OperationAborted,
     domain.BucketNotEmpty: S3ErrorCode.BucketNotEmpty,
-    domain.BlobGone: S3ErrorCode.OperationAborted,
+    domain.BlobGone: S3ErrorCode.SlowDown,  # clients send it again, as they must
     domain.ClientGone: S3ErrorCode.IncompleteBody,
     domain.CorsNotAllowed: S3ErrorCode.AccessForbidden,
     domain.CorsNotEnabled: S3ErrorCode.AccessForbidden,

@@ -28,6 +28,7 @@ _BUSY = frozenset(
         "55P03",  # lock_not_available: lock_timeout
         "57014",  # query_canceled: statement_timeout
         "25P03",  # idle_in_transaction_session_timeout: the reactor was away for long
+        "25P04",  # transaction_timeout, from PostgreSQL 17
     }
 )
 _AWAY = frozenset({READ_ONLY, "57P01", "57P02", "57P03", "57P05"})  # shut down, crashed, starting, idle for too long
