@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from post3tw.server.handshake import is_usable
+from post3tw.server.proxy_protocol import Proxied
 
 _WITH_CERTIFICATES = ("ssl", "tls")
 _BACKLOG = 1024
@@ -101,10 +102,17 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
         CannotListen: not an endpoint, or its files cannot be used.
     """
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        return _endpoint_of(reactor, description)
     except Exception as error:
         # Whatever a parser raises, among it TypeError for a wrong keyword and OpenSSL's own errors, means this.
         raise CannotListen(f"{description}: {_reason(error)}") from None
+
+
+def _endpoint_of(reactor: Any, description: str) -> IStreamServerEndpoint:
+    kind, _, behind = description.partition(":")
+    if kind.lower() == "haproxy":
+        return Proxied(_endpoint_of(reactor, behind))
+    endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     return endpoint
 
 
