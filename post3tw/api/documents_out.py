@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from post3tw.api import types
 from post3tw.api.runtime import escape_etag
+from post3tw.api.table import Shape, booleans, dates, numbers
 from post3tw.wire.dates import iso8601_of
-from post3tw.wire.xml import escape
+from post3tw.wire.xml import escape, escape_each
 
 Put = Callable[[str], None]
 
@@ -181,6 +182,9 @@ def write_common_prefix(value: types.CommonPrefix, put: Put) -> None:
         put(f"<Prefix>{escape(value.prefix)}</Prefix>")
 
 
+COMMON_PREFIX = Shape(types.CommonPrefix, write_common_prefix, (("prefix", "Prefix", escape_each),))
+
+
 def write_condition(value: types.Condition, put: Put) -> None:
     if value.http_error_code_returned_equals is not None:
         put(
@@ -272,6 +276,19 @@ def write_delete_marker_entry(value: types.DeleteMarkerEntry, put: Put) -> None:
         put("<IsLatest>true</IsLatest>" if value.is_latest else "<IsLatest>false</IsLatest>")
     if value.last_modified is not None:
         put(f"<LastModified>{iso8601_of(value.last_modified)}</LastModified>")
+
+
+DELETE_MARKER_ENTRY = Shape(
+    types.DeleteMarkerEntry,
+    write_delete_marker_entry,
+    (
+        ("owner", "Owner", None),
+        ("key", "Key", escape_each),
+        ("version_id", "VersionId", escape_each),
+        ("is_latest", "IsLatest", booleans),
+        ("last_modified", "LastModified", dates),
+    ),
+)
 
 
 def write_delete_marker_replication(value: types.DeleteMarkerReplication, put: Put) -> None:
@@ -844,6 +861,23 @@ def write_object(value: types.Object, put: Put) -> None:
         put("</RestoreStatus>")
 
 
+OBJECT = Shape(
+    types.Object,
+    write_object,
+    (
+        ("key", "Key", escape_each),
+        ("last_modified", "LastModified", dates),
+        ("etag", "ETag", escape_each),
+        ("checksum_algorithm", "ChecksumAlgorithm", None),
+        ("checksum_type", "ChecksumType", escape_each),
+        ("size", "Size", numbers),
+        ("storage_class", "StorageClass", escape_each),
+        ("owner", "Owner", None),
+        ("restore_status", "RestoreStatus", None),
+    ),
+)
+
+
 def write_object_lock_configuration(value: types.ObjectLockConfiguration, put: Put) -> None:
     if value.object_lock_enabled is not None:
         put(f"<ObjectLockEnabled>{escape(value.object_lock_enabled)}</ObjectLockEnabled>")
@@ -933,6 +967,25 @@ def write_object_version(value: types.ObjectVersion, put: Put) -> None:
         put("<RestoreStatus>")
         write_restore_status(value.restore_status, put)
         put("</RestoreStatus>")
+
+
+OBJECT_VERSION = Shape(
+    types.ObjectVersion,
+    write_object_version,
+    (
+        ("etag", "ETag", escape_each),
+        ("checksum_algorithm", "ChecksumAlgorithm", None),
+        ("checksum_type", "ChecksumType", escape_each),
+        ("size", "Size", numbers),
+        ("storage_class", "StorageClass", escape_each),
+        ("key", "Key", escape_each),
+        ("version_id", "VersionId", escape_each),
+        ("is_latest", "IsLatest", booleans),
+        ("last_modified", "LastModified", dates),
+        ("owner", "Owner", None),
+        ("restore_status", "RestoreStatus", None),
+    ),
+)
 
 
 def write_owner(value: types.Owner, put: Put) -> None:

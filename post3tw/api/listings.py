@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from post3tw.api import documents_out, enums, types
 from post3tw.api.operation import Reply
 from post3tw.api.runtime import DECLARATION, XML_TYPE, MemberTable, boolean, choice, choices, integer, read_members
+from post3tw.api.table import put_list
 from post3tw.wire.xml import escape
 
 _LIST_OBJECT_VERSIONS_QUERY: MemberTable = {
@@ -54,15 +55,9 @@ def serialise_list_object_versions(output: types.ListObjectVersionsOutput) -> Re
     if output.next_version_id_marker is not None:
         put(f"<NextVersionIdMarker>{escape(output.next_version_id_marker)}</NextVersionIdMarker>")
     if output.versions is not None:
-        for versions_item in output.versions:
-            put("<Version>")
-            documents_out.write_object_version(versions_item, put)
-            put("</Version>")
+        put_list("Version", output.versions, documents_out.OBJECT_VERSION, put)
     if output.delete_markers is not None:
-        for delete_markers_item in output.delete_markers:
-            put("<DeleteMarker>")
-            documents_out.write_delete_marker_entry(delete_markers_item, put)
-            put("</DeleteMarker>")
+        put_list("DeleteMarker", output.delete_markers, documents_out.DELETE_MARKER_ENTRY, put)
     if output.name is not None:
         put(f"<Name>{escape(output.name)}</Name>")
     if output.prefix is not None:
@@ -72,10 +67,7 @@ def serialise_list_object_versions(output: types.ListObjectVersionsOutput) -> Re
     if output.max_keys is not None:
         put(f"<MaxKeys>{output.max_keys}</MaxKeys>")
     if output.common_prefixes is not None:
-        for common_prefixes_item in output.common_prefixes:
-            put("<CommonPrefixes>")
-            documents_out.write_common_prefix(common_prefixes_item, put)
-            put("</CommonPrefixes>")
+        put_list("CommonPrefixes", output.common_prefixes, documents_out.COMMON_PREFIX, put)
     if output.encoding_type is not None:
         put(f"<EncodingType>{escape(output.encoding_type)}</EncodingType>")
     put("</ListVersionsResult>")
@@ -122,10 +114,7 @@ def serialise_list_objects(output: types.ListObjectsOutput) -> Reply:
     if output.next_marker is not None:
         put(f"<NextMarker>{escape(output.next_marker)}</NextMarker>")
     if output.contents is not None:
-        for contents_item in output.contents:
-            put("<Contents>")
-            documents_out.write_object(contents_item, put)
-            put("</Contents>")
+        put_list("Contents", output.contents, documents_out.OBJECT, put)
     if output.name is not None:
         put(f"<Name>{escape(output.name)}</Name>")
     if output.prefix is not None:
@@ -135,10 +124,7 @@ def serialise_list_objects(output: types.ListObjectsOutput) -> Reply:
     if output.max_keys is not None:
         put(f"<MaxKeys>{output.max_keys}</MaxKeys>")
     if output.common_prefixes is not None:
-        for common_prefixes_item in output.common_prefixes:
-            put("<CommonPrefixes>")
-            documents_out.write_common_prefix(common_prefixes_item, put)
-            put("</CommonPrefixes>")
+        put_list("CommonPrefixes", output.common_prefixes, documents_out.COMMON_PREFIX, put)
     if output.encoding_type is not None:
         put(f"<EncodingType>{escape(output.encoding_type)}</EncodingType>")
     put("</ListBucketResult>")
@@ -183,10 +169,7 @@ def serialise_list_objects_v_2(output: types.ListObjectsV2Output) -> Reply:
     if output.is_truncated is not None:
         put("<IsTruncated>true</IsTruncated>" if output.is_truncated else "<IsTruncated>false</IsTruncated>")
     if output.contents is not None:
-        for contents_item in output.contents:
-            put("<Contents>")
-            documents_out.write_object(contents_item, put)
-            put("</Contents>")
+        put_list("Contents", output.contents, documents_out.OBJECT, put)
     if output.name is not None:
         put(f"<Name>{escape(output.name)}</Name>")
     if output.prefix is not None:
@@ -196,10 +179,7 @@ def serialise_list_objects_v_2(output: types.ListObjectsV2Output) -> Reply:
     if output.max_keys is not None:
         put(f"<MaxKeys>{output.max_keys}</MaxKeys>")
     if output.common_prefixes is not None:
-        for common_prefixes_item in output.common_prefixes:
-            put("<CommonPrefixes>")
-            documents_out.write_common_prefix(common_prefixes_item, put)
-            put("</CommonPrefixes>")
+        put_list("CommonPrefixes", output.common_prefixes, documents_out.COMMON_PREFIX, put)
     if output.encoding_type is not None:
         put(f"<EncodingType>{escape(output.encoding_type)}</EncodingType>")
     if output.key_count is not None:

@@ -24,6 +24,7 @@ from post3tw.api.runtime import (
     read_root,
     storage_class,
 )
+from post3tw.api.table import put_list
 from post3tw.model.errors import MalformedXML
 from post3tw.wire.dates import http_date_of
 from post3tw.wire.xml import escape
@@ -292,10 +293,7 @@ def serialise_list_multipart_uploads(output: types.ListMultipartUploadsOutput) -
             documents_out.write_multipart_upload(uploads_item, put)
             put("</Upload>")
     if output.common_prefixes is not None:
-        for common_prefixes_item in output.common_prefixes:
-            put("<CommonPrefixes>")
-            documents_out.write_common_prefix(common_prefixes_item, put)
-            put("</CommonPrefixes>")
+        put_list("CommonPrefixes", output.common_prefixes, documents_out.COMMON_PREFIX, put)
     if output.encoding_type is not None:
         put(f"<EncodingType>{escape(output.encoding_type)}</EncodingType>")
     put("</ListMultipartUploadsResult>")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -2895,7 +2896,7 @@ class ListMultipartUploadsOutput:
     max_uploads: int | None = None
     is_truncated: bool | None = None
     uploads: list[MultipartUpload] | None = None
-    common_prefixes: list[CommonPrefix] | None = None
+    common_prefixes: Sequence[CommonPrefix] | None = None
     encoding_type: str | None = None
     request_charged: str | None = None
 
@@ -2955,13 +2956,13 @@ class ListObjectVersionsOutput:
     version_id_marker: str | None = None
     next_key_marker: str | None = None
     next_version_id_marker: str | None = None
-    versions: list[ObjectVersion] | None = None
-    delete_markers: list[DeleteMarkerEntry] | None = None
+    versions: Sequence[ObjectVersion] | None = None
+    delete_markers: Sequence[DeleteMarkerEntry] | None = None
     name: str | None = None
     prefix: str | None = None
     delimiter: str | None = None
     max_keys: int | None = None
-    common_prefixes: list[CommonPrefix] | None = None
+    common_prefixes: Sequence[CommonPrefix] | None = None
     encoding_type: str | None = None
     request_charged: str | None = None
 
@@ -2988,12 +2989,12 @@ class ListObjectsOutput:
     is_truncated: bool | None = None
     marker: str | None = None
     next_marker: str | None = None
-    contents: list[Object] | None = None
+    contents: Sequence[Object] | None = None
     name: str | None = None
     prefix: str | None = None
     delimiter: str | None = None
     max_keys: int | None = None
-    common_prefixes: list[CommonPrefix] | None = None
+    common_prefixes: Sequence[CommonPrefix] | None = None
     encoding_type: str | None = None
     request_charged: str | None = None
 
@@ -3020,12 +3021,12 @@ class ListObjectsV2Output:
     """What ListObjectsV2 answers."""
 
     is_truncated: bool | None = None
-    contents: list[Object] | None = None
+    contents: Sequence[Object] | None = None
     name: str | None = None
     prefix: str | None = None
     delimiter: str | None = None
     max_keys: int | None = None
-    common_prefixes: list[CommonPrefix] | None = None
+    common_prefixes: Sequence[CommonPrefix] | None = None
     encoding_type: str | None = None
     key_count: int | None = None
     continuation_token: str | None = None

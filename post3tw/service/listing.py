@@ -5,20 +5,30 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from attrs import frozen
 
 from post3tw.api import types
+from post3tw.api.table import Dates, Table
 from post3tw.model.identity import Caller, Owner
 from post3tw.service.admitted import admitted_bucket, owner_of_all
+from post3tw.service.columns import checksum_columns, few, owner_column
 from post3tw.service.operation import operation
 from post3tw.service.owners import shown_owner
-from post3tw.service.paging import Page, collect, name_bytes, name_encoder, name_of_token, page_limit, token_of_name
+from post3tw.service.paging import (
+    Page,
+    collect,
+    name_bytes,
+    name_encoder,
+    name_of_token,
+    page_limit,
+    shown_names,
+    token_of_name,
+)
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions.listing import OBJECTS, Names, Position, Row
-from post3tw.wire.dates import from_millis
+from post3tw.storage.index.transactions.listing import OBJECTS, OWNED_OBJECTS, Names, Position, Relation
 
 
 @frozen
@@ -38,7 +48,9 @@ class Listing:
         encode, limit = name_encoder(input.encoding_type), page_limit(input.max_keys, "max-keys")
         names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
         position = names.behind(name_bytes(input.marker)) if input.marker else Position(names.prefix)
-        page = await collect(self.store, OBJECTS, bucket.id, names, position, limit)
+        owner = owner_of_all(caller)
+        relation = _relation(owner, with_owner=True)
+        page = await collect(self.store, relation, bucket.id, names, position, limit)
         next_marker = encode(_last_name(page).decode()) if page.truncated and names.delimiter else None
         return types.ListObjectsOutput(
             name=bucket.name,
@@ -49,7 +61,7 @@ class Listing:
             encoding_type=input.encoding_type or None,
             is_truncated=page.truncated,
             next_marker=next_marker,
-            contents=_objects(page, encode, owner_of_all(caller), with_owner=True),
+            contents=_objects(page, encode, owner, with_owner=True),
             common_prefixes=page.common_prefixes(encode),
         )
 
@@ -76,7 +88,9 @@ class Listing:
         names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
         after = name_of_token(input.continuation_token) if input.continuation_token else name_bytes(input.start_after)
         position = names.behind(after) if after else Position(names.prefix)
-        page = await collect(self.store, OBJECTS, bucket.id, names, position, limit)
+        owner, with_owner = owner_of_all(caller), bool(input.fetch_owner)
+        relation = _relation(owner, with_owner=with_owner)
+        page = await collect(self.store, relation, bucket.id, names, position, limit)
         return types.ListObjectsV2Output(
             name=bucket.name,
             prefix=encode(input.prefix or ""),
@@ -88,7 +102,7 @@ class Listing:
             is_truncated=page.truncated,
             continuation_token=input.continuation_token,
             next_continuation_token=token_of_name(_last_name(page)) if page.truncated else None,
-            contents=_objects(page, encode, owner_of_all(caller), with_owner=bool(input.fetch_owner)),
+            contents=_objects(page, encode, owner, with_owner=with_owner),
             common_prefixes=page.common_prefixes(encode),
         )
 
@@ -99,32 +113,27 @@ def _last_name(page: Page) -> bytes:
     return last if isinstance(last, bytes) else last[0]
 
 
+def _relation(owner: Owner | None, *, with_owner: bool) -> Relation:
+    """What to read: owners only if they are shown and differ."""
+    return OWNED_OBJECTS if with_owner and owner is None else OBJECTS
+
+
 def _objects(
-    page: Page, encode: Callable[[str], str], owner_of_all: Owner | None, *, with_owner: bool
-) -> list[types.Object]:
-    shown = None if owner_of_all is None else shown_owner(owner_of_all)
-    return [_object(row, encode, shown, with_owner) for row in page.rows()]
-
-
-def _object(row: Row, encode: Callable[[str], str], owner: types.Owner | None, with_owner: bool) -> types.Object:
-    key, created, size, etag, owner_id, owner_name, storage_class, checksum = row
-    algorithms, checksum_type = shown_checksum(checksum)
-    return types.Object(
-        key=encode(key.decode()),
-        last_modified=from_millis(created),
-        etag=f'"{etag}"',
-        checksum_algorithm=algorithms,
-        checksum_type=checksum_type,
-        size=size,
-        storage_class=storage_class,
-        owner=(owner or types.Owner(id=owner_id, display_name=owner_name)) if with_owner else None,
-    )
-
-
-@lru_cache(maxsize=32)
-def shown_checksum(kind: str | None) -> tuple[list[str] | None, str | None]:
-    """Algorithm (a list of one) and type of a checksum, from "ALGORITHM TYPE"; listings do not show its value."""
-    if kind is None:
-        return None, None
-    algorithm, checksum_type = kind.split(" ")
-    return [algorithm], checksum_type
+    page: Page, encode: Callable[[str], str], owner: Owner | None, *, with_owner: bool
+) -> Sequence[types.Object]:
+    """The objects of a page of `_relation` as answers show them; `owner` is of all, None where each has its own."""
+    rows = page.rows()
+    if not rows:
+        return []
+    keys, created, sizes, etags, storage_classes, checksums, *owners = zip(*rows, strict=True)
+    columns: dict[str, Sequence[Any]] = {
+        "key": shown_names(keys, encode),
+        "last_modified": Dates(created),
+        "etag": [f'"{etag}"' for etag in etags],
+        "size": sizes,
+        **checksum_columns(checksums),
+        "storage_class": few(storage_classes, str),
+    }
+    if with_owner:
+        columns["owner"] = few([owner] * len(rows), shown_owner) if owner else owner_column(*owners)
+    return Table(types.Object, columns)

@@ -9,10 +9,11 @@ from functools import partial
 from attrs import frozen
 
 from post3tw.api import types
+from post3tw.api.table import Table
 from post3tw.model.errors import InvalidArgument, InvalidURI
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import Names, Position, Relation, Row, walk
-from post3tw.wire.uri import quote_key
+from post3tw.wire.uri import quote_key, quote_keys
 
 MAX_ENTRIES = 1000
 """Most entries of a page; a client that asks for more gets this many."""
@@ -69,6 +70,14 @@ def name_encoder(encoding_type: str | None) -> Callable[[str], str]:
     return quote_key
 
 
+def shown_names(names: Sequence[bytes], encode: Callable[[str], str]) -> list[str]:
+    """Many keys or prefixes as answers show them; `encode` is what `name_encoder` gave."""
+    if encode is quote_key:
+        return quote_keys(names)
+    together = b"\0".join(names).decode().split("\0")
+    return together if len(together) == len(names) else [name.decode() for name in names]
+
+
 def token_of_name(name: bytes) -> str:
     """The continuation token of a page that ends with `name`."""
     return urlsafe_b64encode(_TOKEN_FORM + name).decode()
@@ -99,9 +108,10 @@ class Page:
     entries: Sequence[Row | bytes]
     truncated: bool
 
-    def common_prefixes(self, encode: Callable[[str], str]) -> list[types.CommonPrefix]:
+    def common_prefixes(self, encode: Callable[[str], str]) -> Sequence[types.CommonPrefix]:
         """The common prefixes, as answers show them."""
-        return [types.CommonPrefix(prefix=encode(entry.decode())) for entry in self.entries if isinstance(entry, bytes)]
+        names = [entry for entry in self.entries if isinstance(entry, bytes)]
+        return Table(types.CommonPrefix, {"prefix": shown_names(names, encode)}) if names else []
 
     def rows(self) -> list[Row]:
         """The entries that are not common prefixes."""

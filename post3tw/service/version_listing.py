@@ -5,21 +5,23 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from attrs import frozen
 
 from post3tw.api import types
+from post3tw.api.table import Dates, Table
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument
 from post3tw.model.identity import Caller, Owner
 from post3tw.model.version import NULL_VERSION, version_token
 from post3tw.service.admitted import admitted_bucket, owner_of_all
-from post3tw.service.listing import shown_checksum
+from post3tw.service.columns import checksum_columns, few, owner_column
 from post3tw.service.operation import operation
 from post3tw.service.owners import shown_owner
-from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit
+from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit, shown_names
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import (
     VERSIONS,
@@ -29,7 +31,6 @@ from post3tw.storage.index.transactions.listing import (
     latest_seq,
     position_of_version,
 )
-from post3tw.wire.dates import from_millis
 
 
 @frozen
@@ -57,6 +58,8 @@ class VersionListing:
         names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
         position = await self._position(bucket, names, input)
         page = await collect(self.store, VERSIONS, bucket.id, names, position, limit)
+        owner = owner_of_all(caller)
+        versions, markers = _versions_and_markers(page.rows(), await self._newest_seen(bucket, position))
         output = types.ListObjectVersionsOutput(
             name=bucket.name,
             prefix=encode(input.prefix or ""),
@@ -66,11 +69,10 @@ class VersionListing:
             max_keys=limit,
             encoding_type=input.encoding_type or None,
             is_truncated=page.truncated,
-            versions=[],
-            delete_markers=[],
+            versions=_versions(versions, encode, owner),
+            delete_markers=_delete_markers(markers, encode, owner),
             common_prefixes=page.common_prefixes(encode),
         )
-        _add_versions(output, page.rows(), await self._newest_seen(bucket, position), encode, owner_of_all(caller))
         if page.truncated:
             last = page.entries[-1]
             if isinstance(last, bytes):
@@ -112,43 +114,56 @@ def _version_id(row: Row) -> str:
     return NULL_VERSION if is_null else version_token(seq, object_id)
 
 
-def _add_versions(
-    output: types.ListObjectVersionsOutput,
-    rows: list[Row],
-    newest: tuple[bytes, int] | None,
-    encode: Callable[[str], str],
-    owner_of_all: Owner | None,
-) -> None:
-    """Add rows to the lists of an answer. The first row of a key is its latest version, unless the page begins within
-    the key: then `newest` says which number the latest has."""
-    assert output.versions is not None and output.delete_markers is not None
+_Entry = tuple[str, bool, Row]
+"""Version id, whether it is the latest, row."""
+
+
+def _versions_and_markers(rows: list[Row], newest: tuple[bytes, int] | None) -> tuple[list[_Entry], list[_Entry]]:
+    """The versions among rows, and the delete markers. The first row of a key is its latest version, unless the page
+    begins within the key: then `newest` says which number the latest has."""
+    versions: list[_Entry] = []
+    markers: list[_Entry] = []
     for row in rows:
-        key, seq, _, _, delete_marker, created, size, etag, owner_id, owner_name, storage_class, checksum = row
+        key, seq, _, _, delete_marker, *_ = row
         if newest is None or newest[0] != key:
             newest = key, seq
-        shown = encode(key.decode())
-        latest = newest[1] == seq
-        modified = from_millis(created)
-        owner = shown_owner(owner_of_all or Owner(owner_id, owner_name))
-        if delete_marker:
-            output.delete_markers.append(
-                types.DeleteMarkerEntry(
-                    key=shown, version_id=_version_id(row), is_latest=latest, last_modified=modified, owner=owner
-                )
-            )
-            continue
-        algorithms, checksum_type = shown_checksum(checksum.rpartition(" ")[0] if checksum else None)
-        output.versions.append(
-            types.ObjectVersion(
-                key=shown,
-                version_id=_version_id(row),
-                is_latest=latest,
-                last_modified=modified,
-                etag=f'"{etag}"',
-                checksum_algorithm=algorithms,
-                checksum_type=checksum_type,
-                size=size,
-                storage_class=storage_class,
-                owner=owner,
-            )
-        )
+        (markers if delete_marker else versions).append((_version_id(row), newest[1] == seq, row))
+    return versions, markers
+
+
+def _columns(
+    entries: list[_Entry], encode: Callable[[str], str], owner: Owner | None
+) -> tuple[dict[str, Sequence[Any]], list[tuple[Any, ...]]]:
+    """The columns that versions and delete markers have in common, and those of the rows."""
+    ids, latest, rows = zip(*entries, strict=True)
+    raw = list(zip(*rows, strict=True))
+    keys, _, _, _, _, created, _, _, owner_ids, owner_names, _, _ = raw
+    columns: dict[str, Sequence[Any]] = {
+        "key": shown_names(keys, encode),
+        "version_id": ids,
+        "is_latest": latest,
+        "last_modified": Dates(created),
+        "owner": few([owner] * len(rows), shown_owner) if owner else owner_column(owner_ids, owner_names),
+    }
+    return columns, raw
+
+
+def _versions(
+    entries: list[_Entry], encode: Callable[[str], str], owner: Owner | None
+) -> Sequence[types.ObjectVersion]:
+    if not entries:
+        return []
+    columns, (*_, sizes, etags, _, _, storage_classes, checksums) = _columns(entries, encode, owner)
+    columns.update(
+        etag=[f'"{etag}"' for etag in etags],
+        size=sizes,
+        storage_class=few(storage_classes, str),
+        **checksum_columns([text and text.rpartition(" ")[0] for text in checksums]),
+    )
+    return Table(types.ObjectVersion, columns)
+
+
+def _delete_markers(
+    entries: list[_Entry], encode: Callable[[str], str], owner: Owner | None
+) -> Sequence[types.DeleteMarkerEntry]:
+    return Table(types.DeleteMarkerEntry, _columns(entries, encode, owner)[0]) if entries else []

@@ -172,7 +172,8 @@ class ModelTests(ListingCase):
     def shown_versions(self, page: types.ListObjectVersionsOutput) -> list[tuple[str, int, bool]]:
         """Name, number and whether it is the latest, of versions and delete markers; 0 for common prefixes."""
         rows: list[tuple[str, int, bool]] = [(entry.prefix or "", 0, False) for entry in page.common_prefixes or ()]
-        for version in [*(page.versions or ()), *(page.delete_markers or ())]:
+        listed: list[types.ObjectVersion | types.DeleteMarkerEntry] = [*(page.versions or ())]
+        for version in [*listed, *(page.delete_markers or ())]:
             token = version.version_id or ""
             seq = 1 if token == "null" else int(token[:16], 16)
             rows.append((version.key or "", seq, bool(version.is_latest)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import InvalidURI
-from post3tw.wire.uri import decode_path, parse_query, quote, quote_key, split_target
+from post3tw.wire.uri import decode_path, parse_query, quote, quote_key, quote_keys, split_target
 
 TEXT = st.text()
 
@@ -159,3 +159,8 @@ class QuoteTests(SynchronousTestCase):
         """Clients get the key back whether or not they take plus for a space."""
         self.assertEqual(unquote(quote_key(key)), key)
         self.assertEqual(unquote_plus(quote_key(key)), key)
+
+    @given(st.lists(TEXT))
+    def test_many_keys(self, keys: list[str]) -> None:
+        """Many at a time are quoted as one by one."""
+        self.assertEqual(quote_keys([key.encode() for key in keys]), [quote_key(key) for key in keys])

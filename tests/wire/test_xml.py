@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import MalformedXML
-from post3tw.wire.xml import Element, escape, parse
+from post3tw.wire.xml import Element, escape, escape_each, parse
 
 BOMB = b'<!DOCTYPE l [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
 XSI = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
@@ -164,3 +164,8 @@ class EscapeTests(SynchronousTestCase):
         self.assertEqual(ElementTree.fromstring(document).text or "", text)
         if not set(text) & set("\t\n"):
             self.assertEqual(parse(f'<a b="{escape(text)}"/>'.encode()).attributes["b"], text)
+
+    @given(st.lists(st.text(st.sampled_from("ab/ \"'&<>\0\x01\r\n\xe9\uf8ff\uffff\ud800\U0001f600"))))
+    def test_many_texts(self, texts: list[str]) -> None:
+        """Many at a time are escaped as one by one."""
+        self.assertEqual(list(escape_each(texts)), [escape(text) for text in texts])

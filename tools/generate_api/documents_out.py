@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tools.generate_api.facts import LISTED
 from tools.generate_api.model import Member, Model, Shape, structures_in
 from tools.generate_api.names import snake
 
@@ -19,8 +20,9 @@ def write_documents_out(model: Model) -> str:
         "",
         "from post3tw.api import types",
         "from post3tw.api.runtime import escape_etag",
+        "from post3tw.api.table import Shape, booleans, dates, numbers",
         "from post3tw.wire.dates import iso8601_of",
-        "from post3tw.wire.xml import escape",
+        "from post3tw.wire.xml import escape, escape_each",
         "",
         "Put = Callable[[str], None]",
         "",
@@ -33,8 +35,29 @@ def write_documents_out(model: Model) -> str:
             *(f"    {line}" for line in members_to_elements(inside, "value", "")),
             *([] if inside else ["    return"]),
             "",
+            *_table(shape),
         ]
     return "\n".join(lines)
+
+
+def _table(shape: Shape) -> Iterator[str]:
+    """How a structure is written by the column."""
+    if shape.name in LISTED:
+        yield f"{snake(shape.name).upper()} = Shape("
+        yield f"types.{shape.name}, write_{snake(shape.name)}, ("
+        for member in shape.members:
+            yield f"({member.attribute!r}, {member.wire!r}, {_BY_THE_COLUMN.get(member.shape.type)}),"
+        yield "))"
+        yield ""
+
+
+_BY_THE_COLUMN = {
+    "string": "escape_each",
+    "integer": "numbers",
+    "long": "numbers",
+    "boolean": "booleans",
+    "timestamp": "dates",
+}
 
 
 def members_to_elements(members: list[Member], source: str, module: str) -> Iterator[str]:
@@ -52,6 +75,9 @@ def _element(member: Member, expression: str, module: str) -> Iterator[str]:
         return
     item = f"{member.attribute}_item"
     tag = member.wire if member.flattened else shape.item_tag
+    if member.flattened and shape.item.name in LISTED:
+        yield f'put_list("{tag}", {expression}, {module}{snake(shape.item.name).upper()}, put)'
+        return
     if not member.flattened:
         yield f'put("<{member.wire}>")'
     yield f"for {item} in {expression}:"

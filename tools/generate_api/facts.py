@@ -135,3 +135,6 @@ INTEGERS = {
 
 LENIENT_DATES = frozenset({"If-Modified-Since", "If-Unmodified-Since"})
 """Headers of RFC 9110 that a recipient ignores when their date is invalid. S3's own conditions are never ignored."""
+
+LISTED = frozenset({"CommonPrefix", "DeleteMarkerEntry", "Object", "ObjectVersion"})
+"""Structures of which an answer has hundreds: lists of them may be tables (`api/table.py`)."""

@@ -21,6 +21,7 @@ _IMPORTS = {
         *("choice", "choices", "date", "escape_etag", "header_text", "integer", "lenient_date", "missing_header"),
         *("missing_query", "one_of", "read_members", "read_metadata", "read_root", "read_text_body", "storage_class"),
     ),
+    "post3tw.api.table": ("put_list",),
     "post3tw.model.errors": ("MalformedXML",),
     "post3tw.wire.dates": ("http_date_of", "iso8601_of"),
     "post3tw.wire.xml": ("escape",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tools.generate_api.facts import LISTED
 from tools.generate_api.model import Member, Model, Shape
 
 
@@ -12,7 +13,7 @@ def annotation(shape: Shape) -> str:
     if shape.type == "structure":
         return shape.name
     if shape.type == "list":
-        return f"list[{annotation(shape.item)}]"
+        return f"{'Sequence' if shape.item.name in LISTED else 'list'}[{annotation(shape.item)}]"
     return {
         "string": "str",
         "integer": "int",
@@ -54,6 +55,7 @@ def write_types(model: Model) -> str:
         "",
         "from __future__ import annotations",
         "",
+        "from collections.abc import Sequence",
         "from datetime import datetime",
         "from typing import Any",
         "",

@@ -175,7 +175,7 @@ class CostTests(SynchronousTestCase):
             and "?" in value
             and name not in ("_VERSION", "_UPLOAD", "_HEADS")
         }
-        self.assertEqual(len(statements), 8)
+        self.assertEqual(len(statements), 9)
         for name, sql in statements.items():
             plan = index.connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?")).fetchall()
             details = [detail for *_, detail in plan]
