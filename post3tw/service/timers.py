@@ -49,6 +49,8 @@ def timers(
     tasks: dict[str, Task]
     if opened.space is not None:
         tasks = {"look for space": partial(sweep.make_space, opened.space)}
+        if opened.leadership is not None and not opened.shared:  # workers of one server have one disk, nodes their own
+            tasks = {name: partial(while_leading, opened.leadership, task) for name, task in tasks.items()}
         made.append(Sweeper(reactor, SPACE_INTERVAL, tasks))
     tasks = {
         "abort stale uploads": partial(abort_stale_uploads, store, stale_uploads),

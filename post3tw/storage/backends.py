@@ -6,7 +6,7 @@ that listing what is installed imports none of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -42,6 +42,11 @@ class LazyBackend:
     def open(self, options: Mapping[str, Any], reactor: Any) -> Any:
         """See IBackend."""
         return self._load().open(options, reactor)
+
+    @property
+    def possess(self) -> Callable[[Mapping[str, Any]], int] | None:
+        """See IBackend; None when it has none."""
+        return getattr(self._load(), "possess", None)
 
     def _load(self) -> IBackend:
         try:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import MutableSequence
 
 from attrs import define, field
 from zope.interface import implementer
@@ -56,9 +55,9 @@ class Crew:
     lock: int = -1
     first: bool = False
     _shared: memoryview = field(init=False, repr=False)
-    connections: MutableSequence[int] = field(init=False, repr=False)
+    connections: memoryview[int] = field(init=False, repr=False)
     """How many connections each worker has; ABSENT where it takes none."""
-    reserve: MutableSequence[int] = field(init=False, repr=False)
+    reserve: memoryview[int] = field(init=False, repr=False)
     """See reserve.Reserve."""
 
     def __attrs_post_init__(self) -> None:

@@ -1,9 +1,9 @@
-"""The data directory of the `fs` backend: what is where, and that it belongs to one process at a time.
+"""The data directory of the `fs` backend: what is where, and that it belongs to one server at a time.
 
 DATA/post3.lock       locked (flock) as long as the store is open; never removed, for then two could hold it
 DATA/index.sqlite3    the index
 DATA/blobs/           finished blobs
-DATA/tmp/             blobs in the making
+DATA/tmp/             blobs in the making; with several workers each adds its number to their names
 DATA/reserve          space that is given back when the disk is full
 """
 
@@ -17,6 +17,7 @@ from attrs import define, field
 from zope.interface import implementer
 
 from post3tw.model.errors import DomainError
+from post3tw.storage.crew import Crew
 from post3tw.storage.files import Files
 from post3tw.storage.interfaces import ISpace, StoreRefused
 from post3tw.storage.reserve import Reserve
@@ -38,6 +39,7 @@ class DataDirectory:
         threads: a pool for the disk.
         reserve_size: bytes to keep for deletes on a full disk; 0 for none.
         free_inside: how many bytes the index has for new rows without growing.
+        crew: the workers of the server that has it, when there are several; their parent took the lock (`possess`).
     """
 
     path: str
@@ -45,11 +47,16 @@ class DataDirectory:
     threads: IThreads
     reserve_size: int = 64 << 20
     free_inside: Callable[[], Awaitable[int]] = _none_free
+    crew: Crew | None = None
     reserve: Reserve = field(init=False)
     _lock: int = field(default=-1, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.reserve = Reserve(self.files, os.path.join(self.path, "reserve"), self.reserve_size)
+        path = os.path.join(self.path, "reserve")
+        if self.crew is None:
+            self.reserve = Reserve(self.files, path, self.reserve_size)
+        else:
+            self.reserve = Reserve(self.files, path, self.reserve_size, self.crew.reserve, shared=True)
 
     @property
     def index(self) -> str:
@@ -78,16 +85,29 @@ class DataDirectory:
             StoreRefused: another process has it, or the file system does not let us.
         """
         try:
-            self.files.make_directory(self.path)
-            self.files.sync_directory(os.path.dirname(os.path.abspath(self.path)))
-            self._take_lock()
+            if self.crew is None:
+                self._possess()
             for directory in (self.blobs, self.temporary):
                 self.files.make_directory(directory)
             self.files.sync_directory(self.path)
-            self.reserve.make()
+            if self.crew is None or self.crew.first:
+                self.reserve.make()
         except (DomainError, OSError) as error:
             self._release_lock()
-            raise StoreRefused(f"the data directory {self.path} cannot be used: {error}") from error
+            raise self._refusal(error) from error
+
+    def possess(self) -> int:
+        """Take possession for other processes: a descriptor that holds the lock, for them to inherit.
+
+        Raises:
+            StoreRefused: as `start`.
+        """
+        try:
+            self._possess()
+        except (DomainError, OSError) as error:
+            self._release_lock()
+            raise self._refusal(error) from error
+        return self._lock
 
     async def stop(self) -> None:
         """Let another process have it."""
@@ -106,6 +126,14 @@ class DataDirectory:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _possess(self) -> None:
+        self.files.make_directory(self.path)
+        self.files.sync_directory(os.path.dirname(os.path.abspath(self.path)))
+        self._take_lock()
+
+    def _refusal(self, error: Exception) -> StoreRefused:
+        return StoreRefused(f"the data directory {self.path} cannot be used: {error}")
 
     def _take_lock(self) -> None:
         self._lock = os.open(os.path.join(self.path, "post3.lock"), os.O_RDWR | os.O_CREAT, 0o600)

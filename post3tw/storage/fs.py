@@ -1,4 +1,4 @@
-"""The `fs` backend: a SQLite index and blobs as files, in one directory that belongs to one process."""
+"""The `fs` backend: a SQLite index and blobs as files, in one directory that belongs to one server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from zope.interface import implementer
 
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.blobs.files import FileBlobs
+from post3tw.storage.crew import Crew
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.sqlite.index import SqliteIndex
 from post3tw.storage.interfaces import IBackend, IMeasured, Lock, OpenedStore
 from post3tw.storage.reserve import Reserve
-from post3tw.storage.threads import Threads
+from post3tw.storage.threads import NoThreads, Threads
 
 T = TypeVar("T")
 
@@ -70,15 +71,27 @@ class FileBackend:
 
     def open(self, options: Mapping[str, Any], reactor: Any) -> OpenedStore:
         """See IBackend."""
+        crew: Crew | None = options.get("crew")
         threads = Threads(reactor, "post3-disk", DISK_THREADS)
-        place = DataDirectory(str(options["data_dir"]), Files(), threads, options["reserve"])
+        place = DataDirectory(str(options["data_dir"]), Files(), threads, options["reserve"], crew=crew)
         durability = options["durability"]
-        index = ReservedIndex(place.index, reactor, durability, reserve=place.reserve)
+        index = ReservedIndex(place.index, reactor, durability, crew is not None, reserve=place.reserve)
         place.free_inside = index.free_inside
         return OpenedStore(
             index=index,
             blobs=FileBlobs(
-                Files(place.reserve.release), threads, place.blobs, place.temporary, durable=durability == "full"
+                Files(place.reserve.release),
+                threads,
+                place.blobs,
+                place.temporary,
+                durable=durability == "full",
+                mark="" if crew is None else f".{crew.number}",
+                alone=crew is None or crew.first,
             ),
             space=place,
+            leadership=crew,
         )
+
+    def possess(self, options: Mapping[str, Any]) -> int:
+        """See IBackend."""
+        return DataDirectory(str(options["data_dir"]), Files(), NoThreads()).possess()

@@ -7,7 +7,7 @@ multipart completion without concatenation all follow from that order.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -123,6 +123,10 @@ class IBlobStore(Interface):
 class IBlobInventory(Interface):
     """Optional: a blob store that can list what it holds (for fsck and tests)."""
 
+    def batches() -> AsyncIterator[list[bytes]]:
+        """The ids of finished blobs, some at a time, in any order: those that are there from begin to end, each once,
+        and perhaps others."""
+
     async def blob_ids() -> list[bytes]:
         """Every finished blob's id."""
 
@@ -173,7 +177,7 @@ class OpenedStore:
         space: an ISpace; None where somebody else looks after it.
         place: where objects are, for people; "" for the data directory.
         shared: several nodes may open it at a time. They must agree on the root key, so it is given, never made.
-        leadership: an ILeadership, when it is shared; the timers of the server run while it leads.
+        leadership: an ILeadership, when others have it open too; the timers of the server run while it leads.
         obstacle: why requests cannot be served now, None while they can: what readiness says.
     """
 
@@ -199,8 +203,16 @@ class IBackend(Interface):
         """Make, but do not start, an OpenedStore, or a provider of IAuthorizedS3Service.
 
         `options` holds the backend's own options as text, and `data_dir`, `durability` ("full" or "relaxed"), `reserve`
-        (bytes), `environ` (the environment, for variables that are not ours alone).
+        (bytes), `environ` (the environment, for variables that are not ours alone), `crew` (a crew.Crew where several
+        workers of one server open the store, each in its process; else None).
 
         Raises:
             StoreRefused: the options make no sense.
         """
+
+    possess = Attribute(
+        "Optional: a function of the same options (without crew) that is called in the parent of several workers, before"
+        " the first of them opens the store. It takes possession of the store for all of them and returns a descriptor"
+        " that they inherit, or -1; StoreRefused when somebody else has it. A backend without it is never opened by more"
+        " than one process of a server."
+    )

@@ -8,6 +8,9 @@ anything a client sent; `abcd` are an id's last two bytes, which are random, whe
 Directories appear when a blob first needs them, and their own names are synced then. A directory that exists was
 perhaps made just before a power cut, so the first use in each process syncs its name again.
 
+Where several processes of a server keep blobs in one directory, each marks the names of its unfinished ones, and
+whoever takes the place of one that died removes what has its mark.
+
 A blob of 16 MiB and more passes through the system's memory instead of filling it: every 8 MiB what was written is
 sent on its way to the disk, and what has arrived there is forgotten. The sync at the end has little left to do then,
 and one large upload does not drive everything else out of memory (docs/decisions/0005).
@@ -21,7 +24,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from threading import Lock
 
@@ -34,6 +37,7 @@ from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, 
 from post3tw.storage.threads import IThreads
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_UNFINISHED = re.compile(r"[0-9a-f]{32}((?:\.\d+)?)")
 _FANOUT = re.compile(r"[0-9a-f]{2}")
 
 
@@ -52,6 +56,8 @@ class FileBlobs:
         directory: where finished blobs are; exists.
         temporary: where unfinished ones are, on the same file system; exists, and belongs to us.
         durable: whether to sync; False acknowledges what a power cut may take back.
+        mark: at the end of the names of unfinished blobs: "." and a number, which no other process at work has.
+        alone: no other process is at work yet, so that all unfinished blobs are left over.
     """
 
     files: Files
@@ -59,6 +65,8 @@ class FileBlobs:
     directory: str
     temporary: str
     durable: bool = True
+    mark: str = ""
+    alone: bool = True
     _ready: set[str] = field(factory=set, init=False, repr=False)
 
     async def start(self) -> None:
@@ -72,7 +80,7 @@ class FileBlobs:
 
     async def create(self, blob_id: bytes) -> FileWriter:
         """Begin a blob under an id never used before."""
-        writer = FileWriter(self, self.path(blob_id), os.path.join(self.temporary, blob_id.hex()))
+        writer = FileWriter(self, self.path(blob_id), os.path.join(self.temporary, blob_id.hex() + self.mark))
         try:
             await self.threads.run(writer.begin)
         except BaseException:
@@ -94,9 +102,15 @@ class FileBlobs:
         """Remove blobs; ids that are not there are no error."""
         await self.threads.run(self._delete, [self.path(blob_id) for blob_id in blob_ids])
 
+    async def batches(self) -> AsyncIterator[list[bytes]]:
+        """The ids of finished blobs, a directory at a time."""
+        for first in await self.threads.run(self._fanout, self.directory):
+            for second in await self.threads.run(self._fanout, first):
+                yield await self.threads.run(self._ids_in, second)
+
     async def blob_ids(self) -> list[bytes]:
         """Every finished blob's id."""
-        return await self.threads.run(self._list)
+        return [blob_id async for batch in self.batches() for blob_id in batch]
 
     def path(self, blob_id: bytes) -> str:
         """Where a finished blob is."""
@@ -116,7 +130,8 @@ class FileBlobs:
 
     def _clear_temporary(self) -> None:
         for name in self.files.names(self.temporary):
-            if _NAME.fullmatch(name):
+            left_over = _UNFINISHED.fullmatch(name)
+            if left_over is not None and (self.alone or left_over[1] == self.mark):
                 self.files.unlink(os.path.join(self.temporary, name))
 
     def _delete(self, paths: list[str]) -> None:
@@ -125,12 +140,8 @@ class FileBlobs:
             for directory in sorted(directories):
                 self.files.sync_directory(directory)
 
-    def _list(self) -> list[bytes]:
-        found = []
-        for first in self._fanout(self.directory):
-            for second in self._fanout(first):
-                found += [bytes.fromhex(name) for name in self.files.names(second) if _NAME.fullmatch(name)]
-        return found
+    def _ids_in(self, directory: str) -> list[bytes]:
+        return [bytes.fromhex(name) for name in self.files.names(directory) if _NAME.fullmatch(name)]
 
     def _fanout(self, directory: str) -> list[str]:
         return [os.path.join(directory, name) for name in self.files.names(directory) if _FANOUT.fullmatch(name)]

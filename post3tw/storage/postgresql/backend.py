@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zope.interface import implementer
 
 from post3tw.model.quantities import parse_duration, parse_size
+from post3tw.storage.crew import Crew
 from post3tw.storage.interfaces import IBackend, OpenedStore, StoreRefused
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class PostgresBackend:
             raise StoreRefused(f"--blobs: {blobs!r} is neither postgres nor files")
         block_size = _parsed(options, "block-size", parse_size, BLOCK_SIZES)
         connections = _parsed(options, "connections", _count, CONNECTIONS)
+        crew: Crew | None = options.get("crew")
+        if crew is not None:  # each worker is a node of its own, but they are started with one number for all
+            connections = max(CONNECTIONS[0], connections // crew.count)
         start_timeout = _parsed(options, "start-timeout", parse_duration)
         try:
             from post3tw.storage.postgresql.assembly import assemble
@@ -82,6 +86,10 @@ class PostgresBackend:
             connections=connections,
             start_timeout=start_timeout,
         )
+
+    def possess(self, options: Mapping[str, Any]) -> int:
+        """See IBackend: everybody may have it."""
+        return -1
 
 
 def _dsn(options: Mapping[str, Any]) -> Dsn:
