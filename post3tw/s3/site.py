@@ -116,7 +116,7 @@ class S3Site(Site):
         self.wall_time = pipeline.ids.seconds
         self.draining = False
         self.departures = Departures()
-        self._channels: set[S3Channel] = set()
+        self._channels: dict[S3Channel, None] = {}  # in the order in which they came
         self._sweep: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self._date = (-1, "")
@@ -156,7 +156,7 @@ class S3Site(Site):
         if count >= most + most // 8 + 8:
             return None
         channel = S3Channel(self, count >= most)
-        self._channels.add(channel)
+        self._channels[channel] = None
         if self._sweep is None:
             self._sweep = self.clock.callLater(1, self._check)
         return channel
@@ -174,7 +174,7 @@ class S3Site(Site):
 
     def connection_lost(self, channel: S3Channel) -> None:
         """A connection is closed."""
-        self._channels.discard(channel)
+        self._channels.pop(channel, None)
         if not self._channels and self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
