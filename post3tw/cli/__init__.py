@@ -11,6 +11,7 @@ from post3tw import __version__
 VERBS = {
     "serve": "serve S3 from a directory of this machine",
     "keys": "list, create, disable and delete access keys of an identities file",
+    "fsck": "say whether a store is in order, and put right what can be proved",
     "policy": "say whether S3 takes a policy, and whether somebody may do something and why",
 }
 """What `post3` can do. Each verb is a module with `main(arguments) -> int`."""

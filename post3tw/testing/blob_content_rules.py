@@ -176,6 +176,8 @@ class BlobContentRules(BlobStoreFixture):
             await self.put(store, blob_id, b"x")
         unfinished = await store.create(ONE)
         self.assertEqual(sorted(await inventory.blob_ids()), ids)
+        batches = [batch async for batch in inventory.batches()]
+        self.assertEqual(sorted(blob_id for batch in batches for blob_id in batch), ids)
         await unfinished.abandon()
 
     async def test_ids_are_distinct(self) -> None:

@@ -23,7 +23,7 @@ When a caller is cancelled the statement goes on to its end, and only then begin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -48,6 +48,8 @@ BLOCK_SIZE = 1024 * 1024
 _DELETED_AT_ONCE = 128
 """Blocks that one statement deletes: short enough for any statement_timeout."""
 
+_LISTED_AT_ONCE = 1000
+
 _NO_WAIT = b" FROM set_config('synchronous_commit', 'off', true)"
 _BEGIN = (
     b"INSERT INTO stored_blobs (id, block_size) SELECT $1::bytea, $2::integer" + _NO_WAIT + b" ON CONFLICT DO NOTHING"
@@ -58,7 +60,7 @@ _FINISH = (
     b" AND (SELECT count(*) FROM blocks WHERE blob = $1::bytea) = $3::integer"
 )
 _LAST = b"WITH last AS (INSERT INTO blocks (blob, number, data) VALUES ($1::bytea, $3::integer, $4::bytea)) "
-_LIST = "SELECT id FROM stored_blobs WHERE size IS NOT NULL AND NOT doomed"
+_LIST = "SELECT id FROM stored_blobs WHERE size IS NOT NULL AND NOT doomed AND id > %s ORDER BY id LIMIT %s"
 _DOOM = "UPDATE stored_blobs SET doomed = TRUE WHERE id = ANY(%s)"
 _CLEAR = (
     "DELETE FROM blocks WHERE (blob, number) IN (SELECT blob, number FROM blocks WHERE blob = ANY(%s) LIMIT "
@@ -116,14 +118,21 @@ class PostgresBlobs:
             while not await self._removed(doomed):
                 pass
 
-    async def blob_ids(self) -> list[bytes]:
-        """Every finished blob's id."""
+    async def batches(self) -> AsyncIterator[list[bytes]]:
+        """The ids of finished blobs, in their order, some at a time."""
+        last = b""
 
         async def find(connection: Connection) -> list[bytes]:
-            cursor = await connection.execute(_LIST, binary=True)
+            cursor = await connection.execute(_LIST.encode(), (last, _LISTED_AT_ONCE), binary=True)
             return [blob_id for (blob_id,) in await cursor.fetchall()]
 
-        return await self.pool.run(find)
+        while batch := await self.pool.run(find):
+            yield batch
+            last = batch[-1]
+
+    async def blob_ids(self) -> list[bytes]:
+        """Every finished blob's id."""
+        return [blob_id async for batch in self.batches() for blob_id in batch]
 
     async def _removed(self, blob_ids: list[bytes]) -> bool:
         """Delete all blocks of these, then the rows; False when a writer put a block in between."""

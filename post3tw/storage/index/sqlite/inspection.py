@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote
@@ -25,27 +25,46 @@ T = TypeVar("T")
 
 @frozen
 class Inspection:
-    """One state of an index, as long as `inspected` holds it."""
+    """An index, as long as `inspected` holds it.
 
-    _tx: ReadTransaction
+    Attributes:
+        connection: in autocommit mode, or, to see one state all the time, in a transaction.
+    """
+
+    connection: sqlite3.Connection
 
     def read(self, transaction: Transaction[T]) -> T:
         """The result of a reading transaction, at once: on SQLite nothing in it has to wait."""
-        running = transaction(self._tx).__await__()
+        alone = not self.connection.in_transaction
+        if alone:
+            self.connection.execute("BEGIN")
         try:
-            next(running)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        raise RuntimeError("a transaction waited for something else than the index")
+            return at_once(transaction(ReadTransaction(self.connection)))
+        finally:
+            if alone and self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+
+
+def at_once(awaitable: Awaitable[T]) -> T:
+    """The result of what does not wait for anything."""
+    running = awaitable.__await__()
+    try:
+        next(running)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError("something was waited for that is not there yet")
 
 
 @contextmanager
-def inspected(path: str) -> Iterator[Inspection]:
+def inspected(path: str, steady: bool = True, changing: bool = False) -> Iterator[Inspection]:
     """The state that an index has now.
 
     Args:
         path: of the SQLite file.
+        steady: whether all reads see the same state. It keeps the log of a server that is running from beginning anew,
+            so it is not for what takes long.
+        changing: whether whoever looks will also write, on a connection of its own.
 
     Raises:
         StoreRefused: there is none, it cannot be read, or it has another schema than this release works with.
@@ -53,14 +72,15 @@ def inspected(path: str) -> Iterator[Inspection]:
     if not os.path.exists(path):
         raise StoreRefused(f"there is no index {path}")
     running = any(os.path.exists(path + end) for end in ("-wal", "-shm", "-journal"))
-    mode = "mode=ro" if running else "mode=ro&immutable=1"
+    mode = "mode=rw" if changing else "mode=ro" if running else "mode=ro&immutable=1"
     try:
         connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?{mode}", uri=True, isolation_level=None)
         try:
             connection.execute("PRAGMA query_only = ON")
-            connection.execute("BEGIN")
+            if steady:
+                connection.execute("BEGIN")
             _require_known_schema(connection, path)
-            yield Inspection(ReadTransaction(connection))
+            yield Inspection(connection)
         finally:
             connection.close()
     except sqlite3.Error as error:

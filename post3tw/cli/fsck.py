@@ -1,0 +1,112 @@
+"""`post3 fsck [DIR]`: whether a store is in order, on its own or beside the server that is at work on it.
+
+    post3 fsck ./data                   everything, with every byte read and compared
+    post3 fsck ./data --quick           the index and the names of blobs; what the scrub knows of the rest
+    post3 fsck ./data --repair          and put right what can be proved (no server may be running)
+    post3 fsck --dsn postgresql://…     a store in PostgreSQL, beside its nodes
+
+A line for each finding, then one with counts. `--json` makes one JSON object of each. Exit statuses are IN_ORDER,
+SOMETHING_WRONG and NOT_CHECKED.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import asdict, define
+
+from post3tw.cli.progress import Progress, shown_size
+from post3tw.storage.index.sqlite.inspection import at_once
+from post3tw.storage.integrity.fsck import Check, Finding, Subject
+from post3tw.storage.integrity.subjects import opened_database, opened_directory
+from post3tw.storage.interfaces import StoreRefused
+
+IN_ORDER, SOMETHING_WRONG, NOT_CHECKED = 0, 1, 2
+"""Exit statuses: nothing was found, or all of it is put right; something is wrong; it could not be looked at."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check one store; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        with _opened(options) as subject:
+            return _check(subject, options)
+    except StoreRefused as error:
+        print(f"post3 fsck: {error}", file=sys.stderr)
+        return NOT_CHECKED
+
+
+def _check(subject: Subject, options: argparse.Namespace) -> int:
+    progress = Progress("fsck")
+    report = _Report(progress, options.json)
+    check = Check(subject, report.finding, progress, options.repair, options.quick)
+    at_once(check.run())
+    progress.end()
+    report.summary(check)
+    return SOMETHING_WRONG if check.left else IN_ORDER
+
+
+@define
+class _Report:
+    """Says what is found, as it is found."""
+
+    progress: Progress
+    json: bool
+
+    def finding(self, finding: Finding) -> None:
+        self.progress.clear()
+        if self.json:
+            print(json.dumps(asdict(finding)))
+            return
+        repair = f" ({finding.repair})" if finding.repair else ""
+        print(f"{finding.kind}: {finding.what}: {finding.why}{repair}")
+
+    def summary(self, check: Check) -> None:
+        found = check.found.total()
+        if self.json:
+            counts: dict[str, Any] = {"found": dict(check.found), "left": check.left}
+            print(json.dumps({**counts, "objects": check.objects, "bytes": check.size, "quick": check.quick}))
+            return
+        read = "contents not read" if check.quick else f"{check.objects} objects, {shown_size(check.size)} read"
+        verdict = "in order" if not found else f"{found} findings, {found - check.left} put right, {check.left} left"
+        print(f"{verdict}; {read}")
+
+
+@contextmanager
+def _opened(options: argparse.Namespace) -> Iterator[Subject]:
+    if options.dsn is None:
+        with opened_directory(options.directory, options.repair) as directory:
+            yield directory
+        return
+    with opened_database(options.dsn, options.directory if options.blobs == "files" else None) as database:
+        yield database
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="post3 fsck",
+        description="Say whether a store is in order: the index, each object's bytes, and what nobody knows. A server "
+        "may be at work on it. Exits with 0 when nothing is wrong or everything was put right, with 1 when something "
+        "is wrong, with 2 when it cannot be looked at.",
+    )
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=os.environ.get("POST3_DATA_DIR", "./data"),
+        help="the directory that the server keeps its data in (default: POST3_DATA_DIR or ./data)",
+    )
+    parser.add_argument(
+        "--dsn", nargs="?", const="", help="a store in PostgreSQL; without a value, the one of PG* variables"
+    )
+    parser.add_argument("--blobs", choices=("postgres", "files"), default="postgres", help="where its blobs are")
+    parser.add_argument("--quick", action="store_true", help="do not read what objects contain")
+    parser.add_argument("--repair", action="store_true", help="put right what the index proves")
+    parser.add_argument("--json", action="store_true", help="a JSON object for each finding, and one with counts")
+    return parser
