@@ -1,6 +1,6 @@
 """What the index does in a second: durable small writes, point reads, and both at once.
 
-    python benchmarks/index.py [--clients 32] [--seconds 3] [--switch-interval 0.0005] [--durability full]
+    python -m benchmarks index [--clients 32] [--seconds 3] [--switch-interval 0.0005] [--durability full]
         [--backend fs | postgres] [DIRECTORY]
 
 Each client runs the transaction of a PUT of 4 KiB to a new key, one after the other on the reactor. `reads` are GETs of
@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -128,17 +128,24 @@ def opened_in(reactor: Any, options: argparse.Namespace, directory: str, **furth
     return opened
 
 
-async def main(reactor: Any) -> None:
-    """Parse the options and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks index", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("directory", nargs="?", help="where to make the index; default: a temporary directory")
     parser.add_argument("--backend", choices=("fs", "postgres"), default="fs")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--switch-interval", type=float, default=0.0005)
     parser.add_argument("--durability", choices=("full", "relaxed"), default="full")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     sys.setswitchinterval(options.switch_interval)
+    task.react(run, [options])
+
+
+async def run(reactor: Any, options: argparse.Namespace) -> None:
+    """Measure in a directory, or a PostgreSQL, of its own."""
     if options.backend == "postgres":
         place = None if options.directory is None else Path(options.directory)
         with Cluster(durable=True, place=place) as cluster:
@@ -146,7 +153,3 @@ async def main(reactor: Any) -> None:
     else:
         with tempfile.TemporaryDirectory(dir=options.directory) as directory:
             await measure(reactor, options, opened_in(reactor, options, directory))
-
-
-if __name__ == "__main__":
-    task.react(lambda reactor: ensureDeferred(main(reactor)))

@@ -1,6 +1,6 @@
 """What a page of a listing costs, in buckets of different sizes.
 
-    python benchmarks/listing.py [--small 10000] [--large 1000000] [--pages 50] [DIRECTORY]
+    python -m benchmarks listing [--small 10000] [--large 1000000] [--pages 50] [DIRECTORY]
 
 Fills an index with a small and a large bucket of as many prefixes each, and a third one whose objects come behind as
 many delete markers as the large one has keys; then lists pages of 1000 from different places. Shown are milliseconds of
@@ -16,13 +16,13 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet import reactor, task
-from twisted.internet.defer import ensureDeferred
+from twisted.internet import task
 
+from benchmarks.scene import PREFIXES
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.identity import Admission, Caller
@@ -35,7 +35,6 @@ from post3tw.storage.index.transactions.buckets import create_bucket
 from post3tw.storage.interfaces import ITransaction
 
 SMALL, LARGE, MARKED = (Bucket(n, "", name, "ada", "Ada", 0, "us-east-1") for n, name in enumerate(("s", "l", "m"), 1))
-PREFIXES = 2000
 
 _VERSION = (
     "INSERT INTO versions (bucket, key, seq, id, is_null, delete_marker, created, size, etag, owner_id, owner_name,"
@@ -128,7 +127,7 @@ async def measure(store: Store, pages: int) -> None:
     print(f"{'behind delete markers':24}{small:>7.2f} ms{marked:>7.2f} ms{marked / small:>8.2f}")
 
 
-async def run(arguments: argparse.Namespace) -> None:
+async def run(reactor: Any, arguments: argparse.Namespace) -> None:
     """Open, fill when that is needed, measure, close."""
     with tempfile.TemporaryDirectory(prefix="post3-listing-") as temporary:
         directory = arguments.directory or temporary
@@ -145,15 +144,13 @@ async def run(arguments: argparse.Namespace) -> None:
             await index.stop()
 
 
-def main(_: Any, *argv: str) -> Any:
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks listing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--pages", type=int, default=50)
     parser.add_argument("directory", nargs="?")
-    return ensureDeferred(run(parser.parse_args(argv)))
-
-
-if __name__ == "__main__":
-    task.react(main, sys.argv[1:])
+    task.react(run, [parser.parse_args(arguments)])

@@ -1,6 +1,6 @@
 """What a small request costs in the process that serves it, without the network.
 
-    python benchmarks/requests.py [--clients 32] [--requests 10000] [--rounds 5] [DIRECTORY]
+    python -m benchmarks requests [--clients 32] [--requests 10000] [--rounds 5] [DIRECTORY]
 
 The whole server is there (site, authentication, service, index on disk, access log to /dev/null) but for sockets:
 signed requests of 4 KiB are handed to its channels as a transport would do, each client's next one a turn of the
@@ -12,38 +12,35 @@ should be on the disk that matters.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import define, field
 from twisted.internet import task
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from benchmarks.exchange import Endpoint
+from benchmarks.signing import Account
 from post3tw.server.collector import calm_collector
+from post3tw.server.server import Server
 from post3tw.tap import makeService
 from post3tw.wire.signer import Signer
-from post3tw.wire.sigv4 import EMPTY_SHA256
 
-HOST = b"127.0.0.1:9000"
 BODY = os.urandom(4096)
-SIGNER = Signer("bench", "benchsecret")
+ACCOUNT = Account(Endpoint("127.0.0.1", 9000), Signer("bench", "benchsecret"))
 
 
 def signed(method: bytes, target: bytes, body: bytes = b"") -> bytes:
     """A whole request, as it comes over the wire."""
-    payload_hash = hashlib.sha256(body).hexdigest().encode() if body else EMPTY_SHA256
-    headers = [(b"host", HOST), *([(b"content-length", b"%d" % len(body))] if body else [])]
-    headers = SIGNER.sign_request(method, target, headers, time=int(time.time() * 1000), payload_hash=payload_hash)
-    head = b"%b %b HTTP/1.1\r\n" % (method, target)
-    return head + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + body
+    request = ACCOUNT.sending(method, target, body) if body else ACCOUNT.request(method, target)
+    return request.head + request.body
 
 
 @implementer(IPushProducer)
@@ -136,9 +133,10 @@ async def measure(reactor: Any, options: argparse.Namespace, directory: str) -> 
     server = makeService(
         {"data_dir": directory, "listen": ["tcp:0:interface=127.0.0.1"], "admin": "none", "access_log": "/dev/null"},
         reactor=reactor,
-        environ={"POST3_ACCESS_KEY": SIGNER.access_key, "POST3_SECRET_KEY": SIGNER.secret_key},
+        environ={"POST3_ACCESS_KEY": "bench", "POST3_SECRET_KEY": "benchsecret"},
         take_signals=False,
     )
+    assert isinstance(server, Server)  # One process: no workers, because the options are a mapping.
     server.privilegedStartService()
     server.startService()
     while server.parts.ready.obstacle is not None:
@@ -165,21 +163,19 @@ async def measure(reactor: Any, options: argparse.Namespace, directory: str) -> 
     await maybeDeferred(server.stopService)
 
 
-def main(reactor: Any, *arguments: str) -> Deferred[None]:
+def main(arguments: Sequence[str]) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks requests", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("directory", nargs="?")
     options = parser.parse_args(arguments)
 
-    async def run() -> None:
+    async def run(reactor: Any) -> None:
         with tempfile.TemporaryDirectory(dir=options.directory) as directory:
             await measure(reactor, options, directory)
 
-    return ensureDeferred(run())
-
-
-if __name__ == "__main__":
-    task.react(main, sys.argv[1:])
+    task.react(run)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import TestCase
+
+from post3tw.testing.server import RunningServer
+from tests.processes import ROOT, TWISTD, in_thread
+
+
+class TableTests(TestCase):
+    """The command, over real sockets, with next to no time for anything."""
+
+    timeout = 120
+
+    async def run_table(self, *options: str) -> tuple[str, str]:
+        """What it writes, and its results."""
+        made = Path(self.mktemp()).absolute()
+        out, err, status = await getProcessOutputAndValue(
+            TWISTD[0],
+            ("-m", "benchmarks", "--rounds=1", "--seconds=0.05", "--keys=300", f"--json={made}", *options),
+            env={"PYTHONPATH": str(ROOT)},
+            path=str(ROOT),
+        )
+        self.assertEqual(status, 0, err.decode())
+        return out.decode(), made.read_text()
+
+    async def test_against(self) -> None:
+        """Beside another server each cell runs on both, with what boto3 sends too, and every answer is a good one."""
+        server = RunningServer()
+        await in_thread(server.start)
+        self.addCleanup(in_thread, server.stop)
+        out, results = await self.run_table(
+            *("--cells=put-4k", "--clients=4", "--name=the-same"),
+            *(f"--against={server.endpoint}", f"--pid={server.pid}"),
+            *(f"--access-key={server.access_key}", f"--secret-key={server.secret_key}"),
+        )
+        self.assertNotIn("no result", out)
+        rows = json.loads(results)["rows"]
+        runs = [(row["setting"]["scheme"], row["setting"]["style"], side) for row in rows for side in row["sides"]]
+        http = [("http", style, side) for style in ("signed", "boto3") for side in ("post3tw", "the-same")]
+        https = [("https", style, "post3tw") for style in ("signed", "boto3")]
+        self.assertEqual(runs, http + https)
+        for row in rows:
+            for (measured,) in row["sides"].values():
+                self.assertGreater(measured["rate"], 0)
+        self.assertIn("the-same", out)
