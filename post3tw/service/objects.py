@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -131,10 +132,7 @@ class Objects:
         """
         bucket = admitted_bucket(caller)
         selection = await self._select(caller, bucket, input, with_body=True)
-        fields = fields_of(selection, bucket, caller, input)
-        retention = selection.version.description.retention
-        if retention is not NO_LOCK:
-            fields.update(await shown_lock(caller, input, retention))
+        fields = await _shown(selection, bucket, caller, input)
         return types.GetObjectOutput(body=await body_of(self.store, selection), **fields)
 
     @operation("s3:GetObject", honours=_READ)
@@ -142,10 +140,7 @@ class Objects:
         """What GetObject would answer, without the bytes."""
         bucket = admitted_bucket(caller)
         selection = await self._select(caller, bucket, input, with_body=False)
-        fields = fields_of(selection, bucket, caller, input)
-        retention = selection.version.description.retention
-        if retention is not NO_LOCK:
-            fields.update(await shown_lock(caller, input, retention))
+        fields = await _shown(selection, bucket, caller, input)
         return types.HeadObjectOutput(**fields)
 
     async def _select(self, caller: Caller, bucket: Bucket, input: ReadInput, *, with_body: bool) -> Selection:
@@ -231,6 +226,17 @@ class Objects:
         locks = [Lock(bucket.id), *(Lock(bucket.id, key) for key in keys)]
         delete_all = partial(_delete_each, bucket_id=bucket.id, targets=targets, owner=owner, now=now)
         return await self.store.change(caller, delete_all, locks, before=decide)
+
+
+async def _shown(selection: Selection, bucket: Bucket, caller: Caller, input: ReadInput) -> dict[str, Any]:
+    """The members that the outputs of GetObject and HeadObject share, as far as the caller may know them: how many tags
+    there are is for those who may read them, as on AWS."""
+    fields, description = fields_of(selection, bucket, caller, input), selection.version.description
+    if description.tags and not await may_also(caller, "s3:GetObjectTagging", input.key or "", input.version_id):
+        del fields["tag_count"]
+    if description.retention is not NO_LOCK:
+        fields.update(await shown_lock(caller, input, description.retention))
+    return fields
 
 
 def _new_object(

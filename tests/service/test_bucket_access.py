@@ -40,6 +40,15 @@ class PolicyTests(AccessCase):
             await self.call(ADA, "DeleteBucketPolicy")
         await self.refused(NoSuchBucketPolicy, ADA, "GetBucketPolicy")
 
+    async def test_who_sees_how_many_tags(self) -> None:
+        """GET and HEAD say how many tags an object has to those who may read them."""
+        await self.call(ADA, "PutObject", tagging="a=1&b=2")
+        for actions, count in (["s3:GetObject"], None), (["s3:GetObject", "s3:GetObjectTagging"], 2):
+            await self.call(ADA, "PutBucketPolicy", policy=policy(Action=actions))
+            for operation in ("GetObject", "HeadObject"):
+                self.assertEqual((await self.call(NOBODY, operation)).tag_count, count, operation)
+                self.assertEqual((await self.call(ADA, operation)).tag_count, 2, operation)
+
     async def test_bad_policies(self) -> None:
         """What is no policy, or about another bucket, is refused and changes nothing."""
         await self.call(ADA, "PutBucketPolicy", policy=policy())
