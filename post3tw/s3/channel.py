@@ -218,8 +218,8 @@ class S3Channel(http.HTTPChannel):
         except BadRequest as error:
             self._last = self._unread = True
             self._fail_body(error)
-            if self._request is None:
-                self._linger()
+            if self._request is None and self._lingering is None:
+                self._linger()  # what was refused is the rest of a body that was answered before
             return
         if rest is not None:
             self._buffer = rest

@@ -6,7 +6,8 @@ import re
 
 from post3tw.model.errors import InvalidArgument, InvalidRange
 
-_range = re.compile(r"[ \t]*bytes[ \t]*=[ \t]*([0-9]*)[ \t]*-[ \t]*([0-9]*)[ \t]*", re.IGNORECASE).fullmatch
+# Possessive, all of it: white space between two things that may both be absent would be tried in every way to share it.
+_range = re.compile(r"[ \t]*+bytes[ \t]*+=[ \t]*+([0-9]*+)[ \t]*+-[ \t]*+([0-9]*+)[ \t]*+", re.IGNORECASE).fullmatch
 _copy_range = re.compile("bytes=([0-9]+)-([0-9]+)").fullmatch
 
 
