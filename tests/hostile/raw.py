@@ -124,6 +124,13 @@ class Connection:
         self._received = head + b"\r\n\r\n" + self._received
         return False
 
+    def everything(self) -> bytes:
+        """All that comes until the server closes, or says nothing for as long as one is patient."""
+        with suppress(TimeoutError):
+            while data := self._read():
+                self._received += data
+        return self._received
+
     def closed(self) -> bool:
         """Wait until the server closes: whether it does so without a further byte."""
         return not self._received and not self._read()
