@@ -208,6 +208,21 @@ class RefusalTests(SynchronousTestCase):
         self.assertRaises(InvalidRequest, decoder.feed, b"\r\n")
         self.assertRaises(IncompleteBody, decoder.finish)
 
+    def test_lines(self) -> None:
+        """A line has at most 1024 bytes, its end not counted, however it comes."""
+        head = b"1\r\nx\r\n0\r\n"
+        for size, fits in ((1024, True), (1025, False)):
+            line = b"a:" + b"v" * (size - 2)
+            body = head + line + b"\r\n\r\n"
+            end = len(head + line)
+            for at in (0, len(head), len(head) + 1, end - 1, end, end + 1):
+                decoder = ChunkedDecoder(1, trailers=["a"])
+                if fits:
+                    found = decode(decoder, [body[:at], body[at:]])
+                    self.assertEqual(found, (b"x", {"a": "v" * 1022}), at)
+                else:
+                    self.assertRaises(InvalidRequest, decode, decoder, [body[:at], body[at:]])
+
     def test_too_long(self) -> None:
         """More data than declared is refused at the header that announces it."""
         decoder = ChunkedDecoder(5)
