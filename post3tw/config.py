@@ -49,6 +49,10 @@ def _count(value: str | int) -> int:
     return number
 
 
+def _workers(value: str | int) -> int:
+    return 0 if value in ("auto", 0) else _count(value)
+
+
 def _rate(value: str | int) -> int:
     size = parse_size(value)
     if not size:
@@ -198,6 +202,12 @@ OPTIONS = (
         parse_duration,
     ),
     Option("idle-timeout", "120s", "How long a connection may wait for its next request.", parse_duration),
+    Option(
+        "workers",
+        "auto",
+        "How many processes serve; auto: one a core, as far as memory goes. Inside another program it is one.",
+        _workers,
+    ),
     Option("max-connections", "16384", "Connections at a time; further ones get 503 SlowDown.", _count),
     Option("max-requests", "2048", "Requests at a time; further ones get 503 SlowDown.", _count),
     Option(
@@ -255,6 +265,7 @@ class Config:
     head_timeout: float
     body_timeout: float
     idle_timeout: float
+    workers: int
     max_connections: int
     max_requests: int
     trusted_proxy: tuple[Network, ...]

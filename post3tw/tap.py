@@ -1,4 +1,4 @@
-"""`twistd post3`: its options, and `makeService`, which puts a server together.
+"""`twistd post3`: `makeService`, which puts a server together.
 
 The composition root: it alone sees every layer, and it alone takes a reactor instead of being handed one. Programs that
 embed the server call `makeService` with a mapping of options (docs/embedding.md).
@@ -7,9 +7,9 @@ embed the server call `makeService` with a mapping of options (docs/embedding.md
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from attrs import evolve, field, frozen
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -18,22 +18,27 @@ from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python import usage
 
-from post3tw import __version__
 from post3tw.admin.resources import AdminSite
-from post3tw.config import OPTIONS, Config, ConfigError, Option, backend_name, read_config, unknown_variables
+from post3tw.config import Config, ConfigError, backend_name, read_config, unknown_variables
 from post3tw.metrics.readings import Readings
 from post3tw.metrics.requests import RequestMetrics
+from post3tw.metrics.summing import Sum, measured
 from post3tw.model.ids import IdSource
+from post3tw.options import Options, backend_options
 from post3tw.s3.access_log import AccessLog
 from post3tw.s3.limits import Limits
 from post3tw.s3.record import RequestObserver
 from post3tw.s3.site import S3Site, make_site
+from post3tw.server.adopted import AdoptedListener
+from post3tw.server.banner import Banner
 from post3tw.server.descriptors import descriptor_limit, most_connections
 from post3tw.server.ending import is_terminal
 from post3tw.server.listening import CannotListen, Listener
+from post3tw.server.parent import NobodyServed, Parent, ParentParts
 from post3tw.server.server import Components, Readiness, Server
+from post3tw.server.sizing import count_workers
+from post3tw.server.turnstile import Turnstile
 from post3tw.service.cors import CorsLookup
 from post3tw.service.identities import Identities
 from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
@@ -42,96 +47,19 @@ from post3tw.service.new_buckets import NEW_BUCKET_DEFAULTS
 from post3tw.service.people import People
 from post3tw.service.store import Store
 from post3tw.service.timers import CountedSweep, timers
-from post3tw.storage.backends import find_backend, installed_backends
+from post3tw.storage.backends import find_backend
+from post3tw.storage.crew import Crew
 from post3tw.storage.integrity.scrub import Scrub
-from post3tw.storage.interfaces import IBackend, IMeasured, OpenedStore, StoreRefused
+from post3tw.storage.interfaces import IKeepsBlobs, IMeasured, OpenedStore, StoreRefused
 from post3tw.storage.sweep import BlobSweep
 from post3tw.storage.threads import Threads
+
+__all__ = ["Options", "makeService", "make_worker"]
 
 IDENTITIES_INTERVAL = 2.0
 """Seconds between two looks at the identities file."""
 
 _log = Logger()
-
-
-# -- options ---------------------------------------------------------------------------------------------------------
-
-
-class _Collect:
-    """Gathers the values of a repeatable option."""
-
-    def __init__(self) -> None:
-        self._values: list[str] = []
-
-    def __call__(self, value: str) -> list[str]:
-        self._values.append(value)
-        return self._values
-
-
-def backend_options(backend: IBackend) -> tuple[Option, ...]:
-    """The options that a backend declares, as rows like our own."""
-    return tuple(Option(name, default or "", text) for name, default, text in backend.options())
-
-
-def _all_options() -> list[Option]:
-    """Ours, and those of every backend that can be loaded."""
-    rows = [option for option in OPTIONS if not option.secret]
-    for backend in installed_backends().values():
-        try:
-            rows += backend_options(backend)
-        except StoreRefused as error:
-            _log.warn("{reason}", reason=str(error))
-    return rows
-
-
-def _help(option: Option) -> str:
-    default = f", default {option.default}" if option.default else ""
-    return f"{option.help} ({option.variable}{default})"
-
-
-class Options(usage.Options):
-    """What `twistd post3` understands. Wrong options end the process with one line on standard error and status 1."""
-
-    synopsis = "[options]"
-    longdesc = (
-        "An S3-compatible object store. `post3 serve [DIR]` takes the same options. Every option has an environment "
-        "variable, named beside it; the command line wins. POST3_ACCESS_KEY and POST3_SECRET_KEY, together, replace "
-        "the root key that is otherwise made at the first start and kept in DATA/credentials. SIGHUP reads identities "
-        "and certificates again, SIGUSR1 reopens the access log, SIGTERM finishes what runs and exits."
-    )
-
-    optParameters: ClassVar[list[tuple[Any, ...]]] = []
-
-    def __init__(self) -> None:
-        # usage.Options reads this table from the class; which backends there are is known only now.
-        type(self).optParameters = [
-            (option.name, None, None, _help(option), _Collect() if option.repeatable else None)
-            for option in _all_options()
-        ]
-        super().__init__()
-
-    def opt_help_backends(self) -> None:
-        """List the installed backends, then exit."""
-        for name, backend in installed_backends().items():
-            print(f"{name:<12} {backend.description}")
-        raise SystemExit(0)
-
-    def opt_version(self) -> None:
-        """Show the version, then exit."""
-        print(f"post3tw {__version__}")
-        raise SystemExit(0)
-
-    def parseArgs(self, *rest: str) -> None:
-        """See usage.Options: there is nothing but options."""
-        if rest:
-            raise usage.UsageError(f"{rest[0]!r} is not an option")
-
-    def parseOptions(self, options: Any = None) -> None:
-        """See usage.Options; twistd's own way with errors is a page of usage."""
-        try:
-            super().parseOptions(options)
-        except usage.UsageError as error:
-            raise SystemExit(f"post3: {error}") from None
 
 
 # -- the server ------------------------------------------------------------------------------------------------------
@@ -143,8 +71,8 @@ def makeService(
     reactor: Any = None,
     environ: Mapping[str, str] | None = None,
     take_signals: bool = True,
-) -> Server:
-    """A server that is ready to be started. Nothing is opened yet.
+) -> Server | Parent:
+    """A server that is ready to be started. Nothing is opened yet. Only `twistd post3` gets one of several processes.
 
     Args:
         options: those of twistd, or a mapping of names (`data_dir` or `data-dir`) to values as text or already typed.
@@ -159,39 +87,134 @@ def makeService(
     if reactor is None:
         from twisted.internet import reactor
     try:
-        return _make_server(options, reactor, os.environ if environ is None else environ, take_signals)
+        chosen = _choose(options, os.environ if environ is None else environ)
+        if isinstance(options, Options) and environ is None:
+            count = count_workers(chosen.config, chosen.backend, reactor)
+            if count > 1:
+                return _make_parent(dict(options), chosen, count, reactor)
+        elif chosen.config.workers > 1:
+            _log.warn("A server inside another program is one process, whatever --workers says.")
+        return Server(reactor, _components(chosen.alone, _open(chosen.alone, reactor), reactor), take_signals)
     except (ConfigError, StoreRefused) as error:
         if isinstance(options, Options):
             raise SystemExit(f"post3: {error}") from None
         raise ConfigError(str(error)) from error
 
 
-def _make_server(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, str], take_signals: bool) -> Server:
-    backend = find_backend(backend_name(options, environ))
-    extra = backend_options(backend)
-    config = read_config(options, environ, extra)
-    for name in unknown_variables(environ, extra):
-        _log.warn("{variable} is set, but no option of this server has that variable", variable=name)
-    opened = backend.open(
-        {
+@frozen
+class _Chosen:
+    """A backend and a configuration that fit each other; `environ` is where both were looked up."""
+
+    backend: Any
+    config: Config
+    environ: Mapping[str, str]
+
+    @property
+    def alone(self) -> _Chosen:
+        """The same for one process."""
+        return self.of(1)
+
+    def of(self, workers: int) -> _Chosen:
+        """The same for so many processes."""
+        return evolve(self, config=evolve(self.config, workers=workers))
+
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """What the backend is opened with; see IBackend."""
+        config = self.config
+        return {
             **config.backend_options,
             "data_dir": config.data_dir,
             "durability": config.durability,
             "reserve": config.reserve,
-            "environ": environ,
-        },
-        reactor,
-    )
+            "environ": self.environ,
+        }
+
+
+def _choose(options: Mapping[str, Any], environ: Mapping[str, str], crew: Crew | None = None) -> _Chosen:
+    backend = find_backend(backend_name(options, environ))
+    extra = backend_options(backend)
+    config = read_config(options, environ, extra)
+    for name in unknown_variables(environ, extra) if crew is None else ():
+        _log.warn("{variable} is set, but no option of this server has that variable", variable=name)
+    return _Chosen(backend, config, environ)
+
+
+def _open(chosen: _Chosen, reactor: Any, crew: Crew | None = None) -> Any:
+    """What a backend opens to, not started."""
+    opened = chosen.backend.open({**chosen.store_options, "crew": crew}, reactor)
+    config = chosen.config
     if isinstance(opened, OpenedStore) and opened.shared and not config.access_key and config.identities is None:
         raise ConfigError(
             f"nodes that share a store (backend {config.backend}) must agree on who may use it:"
             " set POST3_ACCESS_KEY and POST3_SECRET_KEY, or give --identities"
         )
-    return Server(reactor, _components(config, opened, reactor), take_signals)
+    return opened
 
 
-def _components(config: Config, opened: Any, reactor: Any) -> Components:
-    """Everything there is to a server, connected."""
+# -- several processes -----------------------------------------------------------------------------------------------
+
+
+def _make_parent(options: Mapping[str, Any], chosen: _Chosen, count: int, reactor: Any) -> Parent:
+    chosen = chosen.of(count)
+    config, opened = chosen.config, _open(chosen, reactor)  # which is only asked what it is
+    ready = Readiness()
+    parts = ParentParts(
+        config,
+        {name: value for name, value in options.items() if value is not None},
+        Identities(root=None, path=config.identities),
+        [_listener("--listen", text, reactor, NobodyServed()) for text in config.listen],
+        admin=None,
+        possess=partial(chosen.backend.possess, chosen.store_options),
+        place=getattr(opened, "place", ""),
+        shared=getattr(opened, "shared", False),
+        ready=ready,
+    )
+    parent = Parent(reactor, parts)
+    own = _registry(Readings(parent.readings()))
+    registry = CollectorRegistry()
+    registry.register(Sum(lambda: [measured(own), *parent.measured()]))
+    parts.admin = _admin(config, registry, ready, reactor, parent.ask)
+    return parent
+
+
+def make_worker(
+    options: Mapping[str, Any],
+    crew: Crew,
+    sockets: Sequence[tuple[str, int, int]],
+    reactor: Any,
+    announce: Callable[[Banner], None],
+    refuse: Callable[[str], None],
+) -> Server:
+    """A server as one of several workers; see server/parent.py.
+
+    Args:
+        options: as the parent was given them.
+        crew: the workers.
+        sockets: the listening ones: endpoint string, address family, descriptor.
+        reactor: runs it.
+        announce: see Components.
+        refuse: see Components.
+
+    Raises:
+        ConfigError, StoreRefused: the options make no sense.
+    """
+    chosen = _choose(options, os.environ, crew).of(crew.count)
+    if not crew.leads:
+        chosen = evolve(chosen, config=evolve(chosen.config, bucket=()))
+    parts = _components(chosen, _open(chosen, reactor, crew), reactor, is_worker=True)
+    turnstile = Turnstile(crew, lambda: parts.site.connections)
+    parts.listeners = [AdoptedListener(*each, reactor, parts.site, turnstile) for each in sockets]
+    parts.announce, parts.refuse = announce, refuse
+    return Server(reactor, parts, take_signals=False)
+
+
+# -- one process -----------------------------------------------------------------------------------------------------
+
+
+def _components(chosen: _Chosen, opened: Any, reactor: Any, is_worker: bool = False) -> Components:
+    """Everything there is to a server, connected; a worker gets its listeners later."""
+    config = chosen.config
     ids = IdSource(reactor.seconds)
     identities = Identities(root=None, path=config.identities)
     provider = _provider(config, opened, ids, identities, reactor)
@@ -210,13 +233,14 @@ def _components(config: Config, opened: Any, reactor: Any) -> Components:
         service=provider.service,
         identities=identities,
         site=site,
-        listeners=[_listener("--listen", description, reactor, site) for description in config.listen],
-        admin=_admin(config, registry, ready, reactor),
+        listeners=[] if is_worker else [_listener("--listen", text, reactor, site) for text in config.listen],
+        admin=None if is_worker else _admin(config, registry, ready, reactor),
         access_log=access_log,
         opened=provider.opened,
         place=provider.place,
         shared=provider.shared,
         services=(*provider.services, _timer(reactor, IDENTITIES_INTERVAL, identities.reload_when_changed)),
+        registry=registry,
         ready=ready,
     )
 
@@ -287,8 +311,11 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     if opened.space is not None:
         store = evolve(store, admit_write=opened.space.admit_write)
         started.insert(0, opened.space)
-    sweep = CountedSweep(BlobSweep(store.index, store.blobs, ids, grace=int(config.blob_grace * 1000)))
-    readings: dict[str, Callable[[], float]] = {"post3_swept_blobs": lambda: sweep.removed}
+    sweep = BlobSweep(store.index, store.blobs, ids, grace=int(config.blob_grace * 1000))
+    if IKeepsBlobs.providedBy(opened.space):
+        sweep = evolve(sweep, removing=opened.space.removing)
+    counted = CountedSweep(sweep)
+    readings: dict[str, Callable[[], float]] = {"post3_swept_blobs": lambda: counted.removed}
     scrub = _scrub(config, store, reactor)
     if scrub is not None:
         readings.update(scrub.readings())
@@ -298,7 +325,7 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
     return _Provider(
         local_service(store),
         started,
-        timers(opened, store, sweep, int(config.stale_uploads), reactor, scrub),
+        timers(opened, store, counted, int(config.stale_uploads), reactor, scrub),
         readings,
         opened.obstacle or (lambda: None),
         opened.place,
@@ -323,15 +350,16 @@ def _scrub(config: Config, store: Store, reactor: Any) -> Scrub | None:
 
 
 def _limits(config: Config) -> Limits:
-    connections = most_connections(config.max_connections, config.max_requests, descriptor_limit())
-    if connections < config.max_connections:
+    wanted, requests = config.max_connections // config.workers, config.max_requests // config.workers
+    connections = most_connections(wanted, requests, descriptor_limit())
+    if connections < wanted:
         _log.warn("The limit of open files allows {count} connections at a time.", count=connections)
     return Limits(
         head_timeout=config.head_timeout,
         body_timeout=config.body_timeout,
         idle_timeout=config.idle_timeout,
         max_connections=connections,
-        max_requests=config.max_requests,
+        max_requests=requests,
     )
 
 
@@ -344,10 +372,17 @@ def _registry(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def _admin(config: Config, registry: CollectorRegistry, ready: Readiness, reactor: Any) -> Listener | None:
+def _admin(
+    config: Config,
+    registry: CollectorRegistry,
+    ready: Readiness,
+    reactor: Any,
+    gather: Callable[[], Awaitable[None]] | None = None,
+) -> Listener | None:
     if config.admin is None:
         return None
-    return _listener("--admin", config.admin, reactor, AdminSite(registry, ready, config.metrics_token, reactor))
+    site = AdminSite(registry, ready, config.metrics_token, reactor, gather)
+    return _listener("--admin", config.admin, reactor, site)
 
 
 def _listener(option: str, description: str, reactor: Any, factory: Any) -> Listener:

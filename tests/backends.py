@@ -1,4 +1,5 @@
-"""Which backend the suites run on: POST3_TEST_BACKEND is `fs`, the default, or `postgres`.
+"""Which backend the suites run on: POST3_TEST_BACKEND is `fs`, the default, or `postgres`. And how many workers their
+servers have: POST3_TEST_WORKERS, by default 1.
 
 The suites are the same. A test of something that only one of them has says so with `only_on`.
 """
@@ -19,6 +20,7 @@ from post3tw.testing.server import RunningServer
 from tests.storage.postgresql.databases import empty_database
 
 BACKEND = os.environ.get("POST3_TEST_BACKEND", "fs")
+WORKERS = int(os.environ.get("POST3_TEST_WORKERS", "1"))
 ON_POSTGRES = BACKEND == "postgres"
 
 Part = TypeVar("Part")
@@ -53,6 +55,7 @@ def stop(part: Any) -> Deferred[None]:
 
 def new_server(options: Sequence[str] = (), *, backend: str = BACKEND, **attributes: Any) -> RunningServer:
     """A server, not started, with nothing in it; on PostgreSQL in a database that goes with this process."""
+    attributes = {"workers": WORKERS, **attributes}
     if backend != "postgres":
         return RunningServer(options=options, **attributes)
     environment = {"DATABASE_URL": shared_cluster().create_database()}

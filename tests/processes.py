@@ -24,6 +24,7 @@ from urllib3.exceptions import InsecureRequestWarning
 ROOT = Path(__file__).parents[1]
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile=")
 POST3 = (sys.executable, "-m", "post3tw.cli")
+WORKERS = ("--workers", os.environ.get("POST3_TEST_WORKERS", "1"))
 ON_ANY_PORT = ("--listen", "tcp:0:interface=127.0.0.1", "--admin", "none")
 KEYS = {"POST3_ACCESS_KEY": "TESTROOT", "POST3_SECRET_KEY": "a-secret-for-tests"}
 
@@ -100,14 +101,14 @@ def spawn(test: TestCase, command: tuple[str, ...], environ: dict[str, str] | No
 
 async def start_server(test: TestCase, *options: str, environ: dict[str, str] | None = None) -> ServerProcess:
     """Start `twistd post3` on ports of its own choice with the keys of KEYS, and wait until it serves."""
-    process = spawn(test, (*TWISTD, "post3", *ON_ANY_PORT, *options), {**KEYS, **(environ or {})})
+    process = spawn(test, (*TWISTD, "post3", *ON_ANY_PORT, *WORKERS, *options), {**KEYS, **(environ or {})})
     await process.up
     return process
 
 
 async def refused(test: TestCase, *options: str, environ: dict[str, str] | None = None) -> ServerProcess:
     """Start `twistd post3` with options that it must refuse, and wait for its end."""
-    process = spawn(test, (*TWISTD, "post3", *options), {**KEYS, **(environ or {})})
+    process = spawn(test, (*TWISTD, "post3", *WORKERS, *options), {**KEYS, **(environ or {})})
     process.up.addErrback(lambda failure: None)
     await process.ended
     return process

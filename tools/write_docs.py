@@ -14,11 +14,11 @@ from pathlib import Path
 
 from post3tw.api.operations import OPERATIONS
 from post3tw.config import OPTIONS
+from post3tw.options import backend_options
 from post3tw.s3.errors import S3ErrorCode
 from post3tw.service.local import NOUNS
 from post3tw.service.operation import Declaration
 from post3tw.storage.backends import find_backend
-from post3tw.tap import backend_options
 
 DOCS = Path(__file__).parents[1] / "docs"
 LEVELS = ("service", "bucket", "object")

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
 
 class Page(Resource):
     """A page without children that answers GET and HEAD."""
 
-    def render_GET(self, request: Any) -> bytes:
+    gather: Callable[[], Awaitable[None]] | None = None
+    """Awaited before it answers: asks those who know."""
+
+    def render_GET(self, request: Any) -> bytes | int:
         """See IResource."""
+        if self.gather is None:
+            return self._head_and_body(request)
+        left: list[object] = []
+        request.notifyFinish().addErrback(left.append)
+        Deferred.fromCoroutine(self._reply_later(request, self.gather, left)).addErrback(request.processingFailed)
+        return NOT_DONE_YET
+
+    async def _reply_later(self, request: Any, gather: Callable[[], Awaitable[None]], left: list[object]) -> None:
+        await gather()
+        if not left:
+            body = self._head_and_body(request)
+            request.setHeader(b"content-length", str(len(body)).encode("ascii"))
+            request.write(body)
+            request.finish()
+
+    def _head_and_body(self, request: Any) -> bytes:
         request.setHeader(b"cache-control", b"no-store")
         status, content_type, body = self.answer(request)
         request.setResponseCode(status)
@@ -120,18 +140,26 @@ class AdminSite(Site):
         obstacle: what `/health/ready` asks.
         token: what `/metrics` wants from other machines; "" closes it to them.
         reactor: times out connections that say nothing.
+        gather: awaited before `/health/ready` and `/metrics`, where others know what they show.
     """
 
     noisy = False
 
     def __init__(
-        self, registry: CollectorRegistry, obstacle: Callable[[], str | None], token: str, reactor: Any
+        self,
+        registry: CollectorRegistry,
+        obstacle: Callable[[], str | None],
+        token: str,
+        reactor: Any,
+        gather: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         root, health = Folder(), Folder()
         health.putChild(b"live", Live())
-        health.putChild(b"ready", Ready(obstacle))
+        ready, metrics = Ready(obstacle), Metrics(registry, token)
+        ready.gather = metrics.gather = gather
+        health.putChild(b"ready", ready)
         root.putChild(b"health", health)
-        root.putChild(b"metrics", Metrics(registry, token))
+        root.putChild(b"metrics", metrics)
         super().__init__(root, requestFactory=AdminRequest, reactor=reactor, timeout=30)
 
     def acceptableProtocols(self) -> list[bytes]:

@@ -16,6 +16,7 @@ GAUGES: Mapping[str, str] = {
     "post3_database_connections_in_use": "Connections to the database that are at work.",
     "post3_database_waiting": "Requests that wait for a connection to the database.",
     "post3_damaged": "Stored bytes known to be damaged, missing ones included: bodies, blobs.",
+    "post3_workers": "Worker processes that serve.",
     "post3_leading": "Whether this node runs the timers for all nodes.",
 }
 """Numbers that go up and down, with what they mean."""
@@ -28,6 +29,7 @@ COUNTERS: Mapping[str, str] = {
     "post3_database_connections_lost": "Connections to the database that ended by themselves.",
     "post3_database_reconnections": "How often the connection for notices was made again.",
     "post3_bucket_notices": "Notices of other nodes (and of this one) about changed buckets.",
+    "post3_workers_replaced": "Worker processes that ended and were replaced.",
     "post3_swept_blobs": "Blobs that nobody referred to and that were removed.",
     "post3_scrubbed_bytes": "Stored bytes that the scrub has verified.",
     "post3_scrubbed_objects": "Bodies and blobs that the scrub has verified.",

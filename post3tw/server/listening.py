@@ -5,22 +5,21 @@ store is opened, so that a port that is taken is known first. They do not accept
 meanwhile waits in the kernel's queue instead of being refused.
 
 Twisted's `ssl:` reads its certificate once, and `tls:` reads its directory again only when a client names a host that
-it does not know. So the endpoint is given a reactor that puts a `_Replaceable` factory under the port: reading
+it does not know. So the endpoint is given a reactor that puts a `Replaceable` factory under the port: reading
 certificates again is parsing the same endpoint string again and exchanging what is under it. Connections that are
 open keep what they have.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from attrs import define, field
-from twisted.internet import tcp
+from twisted.internet import protocol, tcp
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamServerEndpoint
-from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -39,30 +38,30 @@ class CannotListen(Exception):
     """An endpoint string makes no sense, or its port cannot be had. The text is one clear line."""
 
 
-def _layers(description: str) -> list[str]:
+def layers(description: str) -> list[str]:
     """The kinds of an endpoint, outermost first: ["haproxy", "tls"] of `haproxy:tls:…`."""
     kinds = [description.partition(":")[0].lower()]
     if kinds[0] == "haproxy":
-        kinds += _layers(description.partition(":")[2])
+        kinds += layers(description.partition(":")[2])
     return kinds
 
 
 def is_secure(description: str) -> bool:
     """Whether clients of this endpoint speak TLS."""
-    return _layers(description)[-1] in _WITH_CERTIFICATES
+    return layers(description)[-1] in _WITH_CERTIFICATES
 
 
 @implementer(IProtocolFactory)
 @define
-class _Replaceable:
+class Replaceable:
     """Passes connections to a factory that can be exchanged while the port stays open."""
 
     current: Any
 
     def buildProtocol(self, address: IAddress) -> IProtocol | None:
         """See IProtocolFactory."""
-        protocol: IProtocol | None = self.current.buildProtocol(address)
-        return protocol
+        made: IProtocol | None = self.current.buildProtocol(address)
+        return made
 
     def doStart(self) -> None:
         """See IProtocolFactory."""
@@ -80,7 +79,7 @@ class _CertificateReactor:
 
     _reactor: Any
     _listens: bool = True
-    factory: _Replaceable | None = None
+    factory: Replaceable | None = None
 
     def listenSSL(self, port: int, factory: Any, contextFactory: Any, **options: Any) -> Any:
         """See IReactorSSL."""
@@ -88,7 +87,7 @@ class _CertificateReactor:
 
     def listenTCP(self, port: int, factory: Any, *arguments: Any, **options: Any) -> Any:
         """See IReactorTCP."""
-        self.factory = _Replaceable(factory)
+        self.factory = Replaceable(factory)
         return self._reactor.listenTCP(port, self.factory, *arguments, **options) if self._listens else None
 
     def __getattr__(self, name: str) -> Any:
@@ -119,12 +118,12 @@ def _endpoint_of(reactor: Any, description: str) -> IStreamServerEndpoint:
 def _under_the_port(reactor: Any, description: str, factory: Any) -> Any:
     """The factory that an endpoint puts under its port for `factory`, with certificates as they are now."""
     capture = _CertificateReactor(reactor, listens=False)
-    _listen(parse_endpoint(capture, description), description, factory)
+    listen_at_once(parse_endpoint(capture, description), description, factory)
     assert capture.factory is not None
     return capture.factory.current
 
 
-def _listen(endpoint: IStreamServerEndpoint, description: str, factory: Any) -> Any:
+def listen_at_once(endpoint: IStreamServerEndpoint, description: str, factory: Any) -> Any:
     """The port of an endpoint, which must have it at once: a server that is starting has no later."""
     ports: list[Any] = []
     failures: list[Failure] = []
@@ -142,7 +141,7 @@ def check_certificates(reactor: Any, description: str) -> None:
     Raises:
         CannotListen: it has none.
     """
-    if not is_usable(_under_the_port(reactor, description, Factory.forProtocol(Protocol))):
+    if not is_usable(_under_the_port(reactor, description, protocol.Factory.forProtocol(protocol.Protocol))):
         raise CannotListen(f"{description}: there is no certificate, with its key, that a client could use")
 
 
@@ -153,6 +152,25 @@ def _reason(error: BaseException | None) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"not an endpoint ({text})" if isinstance(error, TypeError | IndexError) else text
+
+
+class IListener(Protocol):
+    """What a server does with an endpoint."""
+
+    def bind(self) -> None:
+        """Have a port, without accepting yet. Raises CannotListen."""
+
+    def open_gate(self) -> None:
+        """Begin to accept."""
+
+    def close(self) -> Deferred[None]:
+        """Let go of the port; connections stay."""
+
+    def reload_certificates(self) -> None:
+        """Read certificates again; bad ones are logged and change nothing."""
+
+    def url(self) -> str:
+        """Where clients on this machine reach it."""
 
 
 @define
@@ -180,7 +198,7 @@ class Listener:
         Raises:
             CannotListen: it cannot be had.
         """
-        self.port = _listen(self._endpoint, self.description, self._factory)
+        self.port = listen_at_once(self._endpoint, self.description, self._factory)
         self.port.stopReading()
         if "backlog=" not in self.description and isinstance(self.port, tcp.Port):
             self.port.socket.listen(_BACKLOG)

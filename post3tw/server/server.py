@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from attrs import define, field
+from prometheus_client import CollectorRegistry
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -32,13 +33,13 @@ from post3tw.server.buckets import has_buckets, make_buckets
 from post3tw.server.collector import calm_collector
 from post3tw.server.descriptors import raise_descriptor_limit
 from post3tw.server.ending import ServerFailed, end_process, is_terminal, say
-from post3tw.server.listening import CannotListen, Listener
+from post3tw.server.listening import CannotListen, IListener, Listener
 from post3tw.server.signals import Signals
 from post3tw.service.identities import Identities, IdentitiesRefused, root_credential
 from post3tw.service.interfaces import IAuthorizedS3Service
 from post3tw.storage.interfaces import StoreRefused
 
-_REFUSALS = (StoreRefused, CredentialsRefused, IdentitiesRefused, CannotListen, DomainError, OSError)
+REFUSALS = (StoreRefused, CredentialsRefused, IdentitiesRefused, CannotListen, DomainError, OSError)
 """Reasons not to start whose text says enough; of any other there is a traceback in the log as well."""
 
 
@@ -59,6 +60,29 @@ class Readiness:
         return self.store() or self.obstacle
 
 
+def _show(banner: Banner) -> None:
+    say(banner.text(is_terminal()))
+
+
+def _complain(reason: str) -> None:
+    say(f"post3: {reason}")
+
+
+def root_key_of(config: Config, shared: bool) -> RootKey | None:
+    """The root key: the one that was given, else that of the data directory, made when there is none; none for a store
+    that is shared.
+
+    Raises:
+        CredentialsRefused, OSError: it cannot be read or made.
+    """
+    if config.access_key:
+        return RootKey(config.access_key, config.secret_key)
+    if shared:
+        return None
+    Path(config.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return root_key(config.data_dir)
+
+
 @define
 class Components:
     """What a server is put together from.
@@ -76,24 +100,30 @@ class Components:
         opened: what is started before the first request and in this order, and stopped after the last in the reverse
             one. Each has `start` and `stop`, plain or coroutines.
         services: what runs in between.
+        registry: what is measured.
         ready: kept up to date.
+        announce: is told when the server is up.
+        refuse: is told why it could not be started.
     """
 
     config: Config
     service: IAuthorizedS3Service
     identities: Identities
     site: Any
-    listeners: Sequence[Listener]
+    listeners: Sequence[IListener]
     admin: Listener | None
     access_log: AccessLog
     opened: Sequence[Any]
     place: str = ""
     shared: bool = False
     services: Sequence[IService] = ()
+    registry: CollectorRegistry = field(factory=CollectorRegistry)
     ready: Readiness = field(factory=Readiness)
+    announce: Callable[[Banner], None] = _show
+    refuse: Callable[[str], None] = _complain
 
     @property
-    def all_listeners(self) -> tuple[Listener, ...]:
+    def all_listeners(self) -> tuple[IListener, ...]:
         """Those of S3, and the admin's."""
         return (*self.listeners, *(() if self.admin is None else (self.admin,)))
 
@@ -166,7 +196,7 @@ class Server(MultiService):
         for each in self.parts.opened:
             await maybeDeferred(each.start)
             self._opened.append(each)
-        key = self._root_key()
+        key = root_key_of(self.parts.config, self.parts.shared)
         root = root_credential("", "").identity
         if key is not None:
             self.parts.identities.root = root_credential(key.access_key, key.secret_key)
@@ -183,16 +213,7 @@ class Server(MultiService):
             calm_collector()
         banner = self._banner(key, await has_buckets(self.parts.service, root))
         self.log.debug("Serving S3 on {urls}", urls=" ".join(banner.urls))
-        say(banner.text(is_terminal()))
-
-    def _root_key(self) -> RootKey | None:
-        config = self.parts.config
-        if config.access_key:
-            return RootKey(config.access_key, config.secret_key)
-        if self.parts.shared:
-            return None
-        Path(config.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-        return root_key(config.data_dir)
+        self.parts.announce(banner)
 
     def _banner(self, key: RootKey | None, has_any: bool) -> Banner:
         parts = self.parts
@@ -205,11 +226,11 @@ class Server(MultiService):
     def _start_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError) and self.parts.ready.obstacle == "stopping":
             return
-        say(f"post3: {self._reason(failure)}")
+        self.parts.refuse(self._reason(failure))
         end_process(self._reactor, 1)
 
     def _reason(self, failure: Failure) -> str:
-        if not failure.check(*_REFUSALS):
+        if not failure.check(*REFUSALS):
             self.log.failure("The server could not be started.", failure=failure)
         return str(failure.value) or type(failure.value).__name__
 
@@ -217,7 +238,7 @@ class Server(MultiService):
         """Let go of what was taken, and say why."""
         for listener in self.parts.all_listeners:
             listener.close()
-        say(f"post3: {reason}")
+        self.parts.refuse(reason)
         return ServerFailed(reason)
 
     # -- the way down

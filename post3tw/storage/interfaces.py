@@ -8,6 +8,7 @@ multipart completion without concatenation all follow from that order.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -149,6 +150,13 @@ class ISpace(Interface):
         """Look whether space has returned; called every few seconds."""
 
 
+class IKeepsBlobs(Interface):
+    """Optional: a space whose blobs somebody may be copying, and then none is removed."""
+
+    def removing() -> AbstractContextManager[bool]:
+        """A context in which blobs may be removed, if what it gives is true."""
+
+
 class IMeasured(Interface):
     """Optional: an index, a blob store or a space that keeps numbers worth watching."""
 
@@ -211,8 +219,8 @@ class IBackend(Interface):
         """
 
     possess = Attribute(
-        "Optional: a function of the same options (without crew) that is called in the parent of several workers, before"
-        " the first of them opens the store. It takes possession of the store for all of them and returns a descriptor"
-        " that they inherit, or -1; StoreRefused when somebody else has it. A backend without it is never opened by more"
-        " than one process of a server."
+        "Optional: a function of the same options (without crew) that is called in the parent of several workers,"
+        " before the first of them opens the store. It takes possession of the store for all of them and returns a"
+        " descriptor that they inherit, or -1; StoreRefused when somebody else has it. A backend without it is never"
+        " opened by more than one process of a server."
     )

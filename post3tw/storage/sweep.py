@@ -8,6 +8,8 @@ repeats the deletion, and no bytes are ever left without a row that knows of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from attrs import frozen
@@ -15,6 +17,10 @@ from attrs import frozen
 from post3tw.model.ids import IdSource
 from post3tw.storage.index.transactions import blobs as rows
 from post3tw.storage.interfaces import IBlobStore, IIndex
+
+
+def _nobody_copies() -> AbstractContextManager[bool]:
+    return nullcontext(True)
 
 
 @frozen
@@ -27,6 +33,7 @@ class BlobSweep:
         ids: the clock.
         grace: milliseconds from being condemned until the bytes go.
         batch: how many blobs one transaction deals with.
+        removing: a context in which bytes may be removed, if what it gives is true; a backup keeps them.
     """
 
     index: IIndex
@@ -34,6 +41,7 @@ class BlobSweep:
     ids: IdSource
     grace: int = 60 * 60 * 1000
     batch: int = 500
+    removing: Callable[[], AbstractContextManager[bool]] = _nobody_copies
 
     async def run(self, grace: int | None = None) -> int:
         """Condemn, delete and forget everything that is due. Returns how many blobs were deleted.
@@ -53,7 +61,10 @@ class BlobSweep:
         find = partial(rows.condemned_before, time=self.ids.now() - grace, limit=self.batch)
         deleted = 0
         while doomed := await self.index.read(find):
-            await self.blobs.delete(doomed)
+            with self.removing() as allowed:
+                if not allowed:
+                    break
+                await self.blobs.delete(doomed)
             await self.index.run(partial(rows.forget, blob_ids=doomed))
             deleted += len(doomed)
         return deleted

@@ -49,6 +49,7 @@ class RunningServer:
         options: further options of `twistd post3`, such as "--durability=relaxed".
         wrapper: a command to run it with, which must end up in the same process, such as `strace -D`.
         environment: further variables. POST3_* and AWS_* variables of this process are not handed on.
+        workers: how many processes serve; with 1 it is one process altogether.
         access_key: of the root user.
         secret_key: of the root user.
         patience: seconds that starting, and stopping, may take.
@@ -62,6 +63,7 @@ class RunningServer:
     options: Sequence[str] = ()
     wrapper: Sequence[str] = ()
     environment: Mapping[str, str] = field(factory=dict, repr=False)
+    workers: int = 1
     access_key: str = "post3testing"
     secret_key: str = field(factory=lambda: secrets.token_hex(20), repr=False)
     patience: float = 60
@@ -101,7 +103,7 @@ class RunningServer:
         directory = Path(self._directory.name)
         command = [*self.wrapper, sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "post3"]
         command += [f"--data-dir={self.data_dir or directory / 'data'}", f"--listen={self._listen(directory)}"]
-        command += [f"--admin=tcp:0:{_LOOPBACK}", *self.options]
+        command += [f"--admin=tcp:0:{_LOOPBACK}", f"--workers={self.workers}", *self.options]
         self._process = subprocess.Popen(
             command,
             cwd=directory,

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from tests.backends import new_server
+from tests.backends import WORKERS, new_server
 
 HERE = Path(__file__).parent
 PASSING = HERE / "passing.txt"
@@ -114,7 +114,8 @@ def run_group(group: Group, suite: Path, work: Path, arguments: argparse.Namespa
         options += ["--region", group.region]
         environment["AWS_DEFAULT_REGION"] = group.region
     write_identities(identities)
-    with new_server(options, backend=arguments.backend) as server, (work / f"{name}.log").open("w") as log:
+    server = new_server(options, backend=arguments.backend, workers=arguments.workers)
+    with server, (work / f"{name}.log").open("w") as log:
         url = urlsplit(server.endpoint)
         write_configuration(configuration, str(url.hostname), url.port or 80, group.region)
         subprocess.run(command, cwd=suite, env=environment, stdout=log, stderr=log, check=False)
@@ -130,6 +131,7 @@ def main() -> int:
     parser.add_argument("-k", dest="select", default="", help="as pytest's -k")
     parser.add_argument("-n", dest="jobs", type=int, default=1, help="with pytest-xdist: this many processes")
     parser.add_argument("--backend", default="fs", help="fs, or postgres in a database of its own (default: fs)")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="how many processes serve (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="directory for reports and logs (default: a new temporary one)")
     arguments = parser.parse_args()
     work = (arguments.work or Path(tempfile.mkdtemp(prefix="s3-tests-"))).resolve()

@@ -11,6 +11,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from post3tw.model.errors import ServiceUnavailable
+from post3tw.server.server import Server
 from post3tw.service.sweeper import Sweeper, Task
 from post3tw.storage.postgresql.node import Node
 from post3tw.tap import makeService
@@ -52,6 +53,7 @@ class TimerTests(SynchronousTestCase):
         server = makeService(
             {"backend": "postgres", "dsn": "postgresql://h/d", "admin": "none"}, environ=KEYS, take_signals=False
         )
+        assert isinstance(server, Server)
         (node,) = [part for part in server.parts.opened if isinstance(part, Node)]
         tasks = {
             name: task
