@@ -11,6 +11,8 @@ from post3tw import __version__
 VERBS = {
     "serve": "serve S3 from a directory of this machine",
     "keys": "list, create, disable and delete access keys of an identities file",
+    "backup": "copy a store, beside its server; only what is new",
+    "restore": "make a store of a backup again",
     "fsck": "say whether a store is in order, and put right what can be proved",
     "policy": "say whether S3 takes a policy, and whether somebody may do something and why",
 }

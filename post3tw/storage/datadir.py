@@ -4,6 +4,8 @@ DATA/post3.lock       locked (flock) as long as the store is open; never removed
 DATA/index.sqlite3    the index
 DATA/blobs/           finished blobs
 DATA/tmp/             blobs in the making; with several workers each adds its number to their names
+DATA/backup.lock      see `keeping`
+DATA/restoring        while a restore into this directory is not finished
 DATA/reserve          space that is given back when the disk is full
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 
 from attrs import define, field
 from zope.interface import implementer
@@ -19,7 +22,8 @@ from zope.interface import implementer
 from post3tw.model.errors import DomainError
 from post3tw.storage.crew import Crew
 from post3tw.storage.files import Files
-from post3tw.storage.interfaces import ISpace, StoreRefused
+from post3tw.storage.interfaces import IKeepsBlobs, ISpace, StoreRefused
+from post3tw.storage.keeping import removing
 from post3tw.storage.reserve import Reserve
 from post3tw.storage.threads import IThreads
 
@@ -28,7 +32,11 @@ async def _none_free() -> int:
     return 0
 
 
-@implementer(ISpace)
+RESTORING = "restoring"
+"""The file that says so; see storage/backup/restoring.py."""
+
+
+@implementer(ISpace, IKeepsBlobs)
 @define(eq=False)
 class DataDirectory:
     """A data directory.
@@ -39,6 +47,7 @@ class DataDirectory:
         threads: a pool for the disk.
         reserve_size: bytes to keep for deletes on a full disk; 0 for none.
         free_inside: how many bytes the index has for new rows without growing.
+        restored: whether the restore that is not finished is ours.
         crew: the workers of the server that has it, when there are several; their parent took the lock (`possess`).
     """
 
@@ -48,6 +57,7 @@ class DataDirectory:
     reserve_size: int = 64 << 20
     free_inside: Callable[[], Awaitable[int]] = _none_free
     crew: Crew | None = None
+    restored: bool = False
     reserve: Reserve = field(init=False)
     _lock: int = field(default=-1, init=False)
 
@@ -122,6 +132,10 @@ class DataDirectory:
         if not self.reserve.whole:
             await self.threads.run(self.reserve.recover, await self.free_inside())
 
+    def removing(self) -> AbstractContextManager[bool]:
+        """See IKeepsBlobs."""
+        return removing(self.path)
+
     def _release_lock(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
@@ -131,6 +145,9 @@ class DataDirectory:
         self.files.make_directory(self.path)
         self.files.sync_directory(os.path.dirname(os.path.abspath(self.path)))
         self._take_lock()
+        if not self.restored and self.files.exists(os.path.join(self.path, RESTORING)):
+            self._release_lock()
+            raise StoreRefused(f"a restore into {self.path} was not finished: run `post3 restore` again")
 
     def _refusal(self, error: Exception) -> StoreRefused:
         return StoreRefused(f"the data directory {self.path} cannot be used: {error}")

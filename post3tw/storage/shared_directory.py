@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from attrs import define, field
@@ -19,13 +20,14 @@ from zope.interface import implementer
 
 from post3tw.model.errors import DomainError, InsufficientStorage
 from post3tw.storage.files import Files
-from post3tw.storage.interfaces import ISpace, StoreRefused
+from post3tw.storage.interfaces import IKeepsBlobs, ISpace, StoreRefused
+from post3tw.storage.keeping import removing
 
 ENOUGH = 64 << 20
 """Bytes that must be free before a disk that was full takes writes again."""
 
 
-@implementer(ISpace)
+@implementer(ISpace, IKeepsBlobs)
 @define(eq=False)
 class SharedDirectory:
     """A node's view of the directory.
@@ -90,6 +92,10 @@ class SharedDirectory:
         if self.full:
             status = os.statvfs(self.path)
             self.full = status.f_bavail * status.f_frsize < ENOUGH
+
+    def removing(self) -> AbstractContextManager[bool]:
+        """See IKeepsBlobs."""
+        return removing(self.path)
 
     def _found_full(self) -> None:
         if not self.full:

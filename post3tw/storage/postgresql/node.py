@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -20,7 +21,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from post3tw.storage.interfaces import IMeasured, ISpace, StoreRefused
+from post3tw.storage.interfaces import IKeepsBlobs, IMeasured, ISpace, StoreRefused
 from post3tw.storage.postgresql.connection import connect
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.failures import one_line
@@ -49,7 +50,7 @@ _FINAL_CLASSES = ("0A", "22", "23", "42")
 it."""
 
 
-@implementer(ISpace, IMeasured)
+@implementer(ISpace, IKeepsBlobs, IMeasured)
 @define(eq=False)
 class Node:
     """This process among those that share a database.
@@ -214,6 +215,10 @@ class Node:
         """Look whether the disk of the blobs has space again."""
         if self.directory is not None:
             await self.directory.recover()
+
+    def removing(self) -> AbstractContextManager[bool]:
+        """See IKeepsBlobs. Of blobs in the database a dump sees one state, whatever is removed meanwhile."""
+        return nullcontext(True) if self.directory is None else self.directory.removing()
 
     def readings(self) -> Mapping[str, Callable[[], float]]:
         """See IMeasured."""

@@ -57,7 +57,7 @@ def at_once(awaitable: Awaitable[T]) -> T:
 
 
 @contextmanager
-def inspected(path: str, steady: bool = True, changing: bool = False) -> Iterator[Inspection]:
+def inspected(path: str, steady: bool = True, changing: bool = False, older: bool = False) -> Iterator[Inspection]:
     """The state that an index has now.
 
     Args:
@@ -65,6 +65,7 @@ def inspected(path: str, steady: bool = True, changing: bool = False) -> Iterato
         steady: whether all reads see the same state. It keeps the log of a server that is running from beginning anew,
             so it is not for what takes long.
         changing: whether whoever looks will also write, on a connection of its own.
+        older: whether an older schema will do.
 
     Raises:
         StoreRefused: there is none, it cannot be read, or it has another schema than this release works with.
@@ -79,7 +80,7 @@ def inspected(path: str, steady: bool = True, changing: bool = False) -> Iterato
             connection.execute("PRAGMA query_only = ON")
             if steady:
                 connection.execute("BEGIN")
-            _require_known_schema(connection, path)
+            _require_known_schema(connection, path, older)
             yield Inspection(connection)
         finally:
             connection.close()
@@ -87,7 +88,7 @@ def inspected(path: str, steady: bool = True, changing: bool = False) -> Iterato
         raise StoreRefused(f"{path} cannot be read as an index: {error}") from error
 
 
-def _require_known_schema(connection: sqlite3.Connection, path: str) -> None:
+def _require_known_schema(connection: sqlite3.Connection, path: str, older: bool) -> None:
     version, known = schema_version(connection, path), max(schema_scripts())
-    if version != known:
+    if version != known and not (older and 1 <= version < known):
         raise StoreRefused(f"{path} has schema {version}; this release reads schema {known}")

@@ -92,6 +92,7 @@ async def forget_unseen(tx: ITransaction, since: int) -> None:
 
 # -- how far the scrub is ---------------------------------------------------------------------------------------------
 
+
 async def load_progress(tx: ITransaction) -> tuple[int, str | None] | None:
     """When the round began, in milliseconds since the epoch, and how far it is: None when it is over. None altogether
     when there never was one."""

@@ -1,0 +1,82 @@
+"""`post3 backup [DIR] BACKUP`: copy a data directory, beside the server that is at work on it.
+
+    post3 backup ./data /mnt/backup             a snapshot of this moment; only blobs that are new are copied
+    post3 backup ./data /mnt/backup --keep 7    and keep the last seven
+    post3 restore /mnt/backup ./restored        the way back
+
+What is interrupted is gone on with by the same command. Keys are not in it: neither DATA/credentials nor an identities
+file. Exit statuses are COMPLETE, DAMAGED and NOT_MADE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from post3tw.cli.progress import Progress, shown_size
+from post3tw.model.errors import DomainError, InsufficientStorage
+from post3tw.storage.backup.layout import Backup
+from post3tw.storage.backup.making import make_backup, prune
+from post3tw.storage.index.sqlite.inspection import at_once
+from post3tw.storage.interfaces import StoreRefused
+
+COMPLETE, DAMAGED, NOT_MADE = 0, 1, 2
+"""Exit statuses: all is in it; all but what is damaged in the store; there is no snapshot."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make one backup; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _backup(options)
+    except (StoreRefused, DomainError, OSError) as error:
+        print(f"post3 backup: {reason(error)}", file=sys.stderr)
+        return NOT_MADE
+    except KeyboardInterrupt:
+        print("post3 backup: interrupted; the same command goes on", file=sys.stderr)
+        return NOT_MADE
+
+
+def reason(error: Exception) -> str:
+    """What to tell a person."""
+    return "the disk is full" if isinstance(error, InsufficientStorage) else str(error)
+
+
+def _backup(options: argparse.Namespace) -> int:
+    progress, backup = Progress("backup"), Backup(options.backup)
+    made = at_once(make_backup(options.directory, backup, progress))
+    progress.end()
+    manifest = made.manifest
+    print(
+        f"snapshot {made.name}: {manifest.blobs} blobs, {shown_size(manifest.blob_bytes)}, of which {made.copied} new,"
+        f" {shown_size(made.copied_size)}; index {shown_size(manifest.index_size)}"
+    )
+    if options.keep:
+        snapshots, blobs = at_once(prune(options.directory, backup, options.keep))
+        print(f"removed {snapshots} older snapshots, and {blobs} blobs that no other needs")
+    for blob in manifest.damaged:
+        print(f"damaged in the store: blob {blob}; `post3 fsck` says whose it is", file=sys.stderr)
+    return DAMAGED if manifest.damaged else COMPLETE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="post3 backup",
+        description="Copy a data directory, beside the server that is at work on it, as it is at this moment. What the "
+        "backup has already is not copied again. Exits with 0; with 1 when there is a snapshot, but objects are "
+        "damaged in the store; with 2 when there is none. The keys of users and of root are not in it.",
+    )
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=os.environ.get("POST3_DATA_DIR", "./data"),
+        help="the directory that the server keeps its data in (default: POST3_DATA_DIR or ./data)",
+    )
+    parser.add_argument(
+        "backup", metavar="BACKUP", help="the directory of the backup, which is made when it is missing"
+    )
+    parser.add_argument("--keep", type=int, default=0, metavar="N", help="remove all snapshots but the newest N")
+    return parser

@@ -1,0 +1,1 @@
+"""Copies of a store in a directory, and the way back."""

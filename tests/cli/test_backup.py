@@ -1,0 +1,294 @@
+"""`post3 backup` and `post3 restore`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from post3tw.cli import main
+from post3tw.service.store import Store
+from post3tw.storage.datadir import DataDirectory
+from post3tw.storage.files import Files
+from post3tw.storage.index.transactions.buckets import find_bucket
+from post3tw.storage.interfaces import StoreRefused
+from post3tw.storage.keeping import copying, removing
+from post3tw.storage.sweep import BlobSweep
+from post3tw.storage.threads import NoThreads
+from post3tw.testing.blob_fixture import noise
+from tests.backends import new_server
+from tests.hostile.ledger import Writer
+from tests.hostile.raw import Client
+from tests.storage.integrity.damaging import flip_file
+from tests.storage.integrity.directory import LARGE, DirectoryCase, tree
+
+
+def run(test: SynchronousTestCase, *arguments: str, status: int = 0) -> str:
+    """What a verb says, on either stream."""
+    out = StringIO()
+    test.patch(sys, "stdout", out)
+    test.patch(sys, "stderr", out)
+    test.assertEqual(main(arguments), status, out.getvalue())
+    return out.getvalue()
+
+
+class BackupCase(DirectoryCase):
+    """A data directory, a place for its backup, and one for what is restored."""
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """Nothing is there but the data."""
+        await super().setUp()
+        self.backup_path, self.restored = Path(self.mktemp()), Path(self.mktemp())
+
+    def backup(self, *options: str, status: int = 0) -> str:
+        """Run `post3 backup`."""
+        return run(self, "backup", str(self.path), str(self.backup_path), *options, status=status)
+
+    def restore(self, *options: str, status: int = 0) -> str:
+        """Run `post3 restore`."""
+        return run(self, "restore", str(self.backup_path), str(self.restored), *options, status=status)
+
+    def snapshots(self) -> list[str]:
+        """The names of snapshots."""
+        return [line.split()[0] for line in run(self, "restore", str(self.backup_path), "--list").splitlines()]
+
+    def blobs(self, path: Path) -> dict[str, bytes]:
+        """All blobs of a data directory, or of a backup."""
+        return tree(path / "blobs")
+
+    async def write(self, key: str, data: bytes) -> None:
+        """PutObject."""
+
+        async def put(store: Store) -> None:
+            bucket = await store.index.read(lambda tx: find_bucket(tx, "", "bucket"))
+            assert bucket is not None
+            await self.put(store, bucket, key, data)
+
+        await self.at_work(put)
+
+
+class BackupTests(BackupCase):
+    """There and back."""
+
+    def test_round_trip(self) -> None:
+        """What is restored is what was there: every row, and every blob, each once."""
+        said = self.backup()
+        self.assertIn("3 blobs, 12.4 MiB, of which 3 new, 12.4 MiB; index", said)
+        self.assertIn(": 3 blobs, 12.4 MiB", self.restore())
+        self.assertEqual(self.blobs(self.restored), self.blobs(self.path))
+        for table in (
+            "buckets",
+            "versions",
+            "current",
+            "bodies",
+            "blobs",
+            "blob_references",
+            "uploads",
+            "parts",
+            "store",
+        ):
+            rows = self.sql(f"SELECT * FROM {table}")
+            self.path, restored = self.restored, self.path
+            self.assertEqual(self.sql(f"SELECT * FROM {table}"), rows)
+            self.path = restored
+        self.assertIn("in order", run(self, "fsck", str(self.restored)))
+
+    async def test_a_server_on_it(self) -> None:
+        """A server starts on what was restored, and has the objects."""
+        self.backup()
+        self.restore()
+        self.path = self.restored
+        self.assertEqual((await self.get("small"), await self.get("large")), (b"new", LARGE))
+        await self.write("more", b"more")
+        self.assertEqual(await self.get("more"), b"more")
+
+    async def test_incremental(self) -> None:
+        """The next backup copies what is new; each snapshot is a moment of its own."""
+        self.backup()
+        await self.write("new", noise(100_000))
+        await self.write("large", b"small now")
+        self.assertIn("4 blobs, 12.5 MiB, of which 1 new, 97.7 KiB", self.backup())
+        first, second = self.snapshots()
+        self.restore("--snapshot", first)
+        self.path, newer = self.restored, self.path
+        self.assertEqual(await self.get("large"), LARGE)
+        self.path, self.restored = newer, Path(self.mktemp())
+        self.assertIn(second, self.restore())
+        self.path = self.restored
+        self.assertEqual(await self.get("large"), b"small now")
+
+    async def test_keep(self) -> None:
+        """Older snapshots are removed with the blobs that only they need."""
+        self.backup()
+        self.sql("DELETE FROM versions WHERE key IN (x'6c61726765', x'636f7079')")
+        self.sql("DELETE FROM blob_references WHERE holder NOT IN (SELECT id FROM versions UNION SELECT id FROM parts)")
+        self.assertIn("removed 1 older snapshots, and 1 blobs", self.backup("--keep", "1"))
+        self.assertEqual((len(self.snapshots()), len(self.blobs(self.backup_path))), (1, 2))
+        self.restore()
+        self.assertEqual(len(self.blobs(self.restored)), 2)
+
+    def test_older_schema(self) -> None:
+        """A snapshot that an older release made can be restored; the server then brings it up to date."""
+        self.sql("UPDATE store SET value = '2' WHERE name = 'schema_version'")
+        self.sql("DROP TABLE damage")
+        self.backup()
+        self.assertIn("restored into", self.restore())
+
+    # -- refusals ------------------------------------------------------------------------------------------------------
+
+    async def test_refused(self) -> None:
+        """Nothing is written where something else is: another store's backup, a directory in use, no backup at all."""
+        self.assertIn("there is no index", run(self, "backup", "nowhere", str(self.backup_path), status=2))
+        self.backup_path.mkdir()
+        (self.backup_path / "diary").touch()
+        self.assertIn("neither a backup nor empty: there is diary", self.backup(status=2))
+        self.assertIn("is no backup", self.restore(status=2))
+        (self.backup_path / "diary").unlink()
+        self.backup()
+        self.assertIn("has no snapshot 19990101T000000Z", self.restore("--snapshot", "19990101T000000Z", status=2))
+        self.assertIn("where to?", run(self, "restore", str(self.backup_path), status=2))
+        self.restored.mkdir()
+        (self.restored / "diary").touch()
+        self.assertIn("is not empty", self.restore(status=2))
+        (self.restored / "diary").unlink()
+        place = DataDirectory(str(self.restored), Files(), NoThreads(), 0)
+        await place.start()
+        self.cleanup(place.stop)
+        self.assertIn("is not empty", self.restore(status=2))
+        self.sql("UPDATE store SET value = 'other' WHERE name = 'store_id'")
+        self.assertIn("is the backup of another store", self.backup(status=2))
+
+    def test_one_at_a_time(self) -> None:
+        """Two do not work on one backup."""
+        from post3tw.storage.backup.layout import Backup
+
+        self.backup()
+        with Backup(str(self.backup_path)).read():
+            self.assertIn("another program is at work", self.backup(status=2))
+            self.assertIn("restored", self.restore())
+
+    # -- damage --------------------------------------------------------------------------------------------------------
+
+    def test_damaged_store(self) -> None:
+        """What is damaged in the store is said, and does not replace what an earlier backup has of it."""
+        self.backup()
+        flip_file(self.blob_of("large"), 2_000_000)
+        self.assertIn("of which 0 new", self.backup())
+        self.restore()
+        self.assertIn("in order", run(self, "fsck", str(self.restored)))
+
+    def test_damaged_store_at_first(self) -> None:
+        """Without an earlier copy all but that is kept; restoring it without that needs to be said."""
+        flip_file(self.blob_of("large"), 2_000_000)
+        self.assertIn("damaged in the store: blob", self.backup(status=1))
+        said = self.restore(status=1)
+        self.assertIn("damaged in the backup: s3://bucket/copy\ndamaged in the backup: s3://bucket/large\n", said)
+        with self.assertRaises(StoreRefused) as refused:
+            DataDirectory(str(self.restored), Files(), NoThreads(), 0).possess()
+        self.assertIn("was not finished: run `post3 restore` again", str(refused.exception))
+        self.restore("--accept-damage", status=1)
+        DataDirectory(str(self.restored), Files(), NoThreads(), 0).possess()
+
+    def test_damaged_backup(self) -> None:
+        """Bits that flip in a backup are found, by a check and by a restore."""
+        self.backup()
+        self.assertIn("3 blobs, 12.4 MiB, read; in order", run(self, "restore", str(self.backup_path), "--check"))
+        (blob,) = (name for name, data in self.blobs(self.backup_path).items() if len(data) == len(LARGE))
+        flip_file(self.backup_path / "blobs" / blob, 77)
+        self.assertIn("s3://bucket/large", run(self, "restore", str(self.backup_path), "--check", status=1))
+        self.assertIn("not finished", self.restore(status=1))
+        flip_file(self.backup_path / "blobs" / blob, 77)
+        self.restore()
+        flip_file(self.backup_path / "snapshots" / self.snapshots()[0] / "index.sqlite3", 5000)
+        self.assertIn("is not what it was", run(self, "restore", str(self.backup_path), "--check", status=2))
+
+    def test_damaged_index(self) -> None:
+        """No snapshot is made of an index that is no database any more; those that are there stay."""
+        self.backup()
+        with open(self.path / "index.sqlite3", "r+b") as file:
+            file.seek(4096 * 3)
+            file.write(bytes(8192))
+        self.assertIn("is damaged", self.backup(status=2))
+        self.assertEqual(len(self.snapshots()), 1)
+        self.restore()
+
+    def test_too_short(self) -> None:
+        """A blob of the backup that has lost bytes is copied anew."""
+        self.backup()
+        (blob,) = (name for name, data in self.blobs(self.backup_path).items() if len(data) == len(LARGE))
+        (self.backup_path / "blobs" / blob).write_bytes(b"")
+        self.assertIn("of which 1 new", self.backup())
+        self.restore()
+
+
+class SweeperTests(BackupCase):
+    """What a backup copies is not removed meanwhile."""
+
+    async def test_kept(self) -> None:
+        """The sweeper removes nothing as long as anybody copies; nobody begins to copy while it removes."""
+        with copying(str(self.path)):
+            with copying(str(self.path)), removing(str(self.path)) as allowed:
+                self.assertFalse(allowed)
+            with removing(str(self.path)) as allowed:
+                self.assertFalse(allowed)
+        with removing(str(self.path)) as allowed:
+            self.assertTrue(allowed)
+
+    async def test_sweep(self) -> None:
+        """A sweep that is kept from removing leaves bytes and rows, and the next one takes them."""
+        self.sql("UPDATE blobs SET condemned = 1, lease_until = NULL")
+        self.sql("DELETE FROM versions")
+        self.sql("DELETE FROM parts")
+        self.sql("DELETE FROM blob_references")
+
+        async def sweep(store: Store) -> int:
+            place = DataDirectory(str(self.path), Files(), NoThreads(), 0)
+            return await BlobSweep(store.index, store.blobs, store.ids, 0, removing=place.removing).run()
+
+        with copying(str(self.path)):
+            self.assertEqual(await self.at_work(sweep), 0)
+        self.assertEqual(len(self.blobs(self.path)), 3)
+        self.assertEqual(await self.at_work(sweep), 3)
+        self.assertEqual(self.blobs(self.path), {})
+
+
+class BesideServerTests(SynchronousTestCase):
+    """A backup of a store that clients write to."""
+
+    def test_under_load(self) -> None:
+        """Snapshots that are taken while clients write, replace and delete, and the sweeper removes at once, are each
+        in order when they are restored, and have what was acknowledged before."""
+        data, backup = (Path(self.mktemp()).absolute() for _ in range(2))
+        options = ["--durability=relaxed", "--blob-grace=0s"]
+        with new_server(options, data_dir=data, backend="fs") as server:
+            client = Client(server.endpoint, server.access_key, server.secret_key)
+            self.assertEqual(client.ask("PUT", "/bucket").status, 200)
+            self.assertEqual(client.ask("PUT", "/bucket/before", body=LARGE).status, 200)
+            stop = Event()
+            writers = [Writer(client, f"w{number}", Random(number), stop) for number in range(4)]
+            threads = [Thread(target=writer.run) for writer in writers]
+            for thread in threads:
+                thread.start()
+            snapshots = 0
+            try:
+                while sum(writer.ledger.count for writer in writers) < 100 or snapshots < 3:
+                    run(self, "backup", str(data), str(backup))
+                    snapshots += 1
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
+        names = [line.split()[0] for line in run(self, "restore", str(backup), "--list").splitlines()]
+        for name in (names[0], names[len(names) // 2], names[-1]):
+            restored = Path(self.mktemp()).absolute()
+            run(self, "restore", str(backup), str(restored), "--snapshot", name)
+            found = json.loads(run(self, "fsck", str(restored), "--json").splitlines()[-1])
+            self.assertGreater(found["objects"], 0)
+        with new_server(options, data_dir=restored, backend="fs") as server:
+            client = Client(server.endpoint, server.access_key, server.secret_key)
+            self.assertEqual(client.ask("GET", "/bucket/before").body, LARGE)
