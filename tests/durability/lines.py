@@ -15,6 +15,12 @@ CLIENT = Client("http://127.0.0.1:9000", ACCESS_KEY, SECRET_KEY)
 _BODILESS = (204, 304)
 
 
+def unsigned_head(method: str, target: str, headers: Fields) -> bytes:
+    """The head of a request that nobody signs."""
+    lines = b"".join(b"%b: %b\r\n" % each for each in [(b"host", b"127.0.0.1:9000"), *headers])
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target.encode(), lines)
+
+
 @define(eq=False)
 class Line:
     """One connection to a world.
@@ -39,15 +45,24 @@ class Line:
     def __attrs_post_init__(self) -> None:
         self._wire = self.world.connect(self._receive, self._lost, self.pieces)
 
-    def ask(self, method: str, target: str, headers: Fields = (), body: bytes = b"", *, signed: bool = True) -> None:
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Fields = (),
+        body: bytes = b"",
+        *,
+        payload: bytes = b"UNSIGNED-PAYLOAD",
+        signed: bool = True,
+    ) -> None:
         """Send a request. Its Content-Length is added."""
         if body or method in ("PUT", "POST"):
             headers = [*headers, (b"content-length", b"%d" % len(body))]
         if signed:
-            head = CLIENT.head(method, target, headers, now=int(self.world.scheduler.rightNow * 1000))
+            now = int(self.world.scheduler.rightNow * 1000)
+            head = CLIENT.head(method, target, headers, payload_hash=payload, now=now)
         else:
-            lines = b"".join(b"%b: %b\r\n" % each for each in [(b"host", b"127.0.0.1:9000"), *headers])
-            head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target.encode(), lines)
+            head = unsigned_head(method, target, headers)
         self.busy, self._method = True, method
         self._wire.send(head + body)
 
@@ -70,6 +85,7 @@ class Line:
         body = bytes(self._received[end + 4 : end + 4 + length])
         self._received.clear()
         self.busy = False
+        self.closed = self.closed or headers.get("connection") == "close"
         self.answered(Reply(status, headers, body))
 
     def _lost(self) -> None:

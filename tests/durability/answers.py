@@ -10,16 +10,23 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from hashlib import md5
+from typing import Protocol
 from urllib.parse import quote
 
 from attrs import define, field, frozen
 
-from tests.hostile.raw import Client, Reply
+from tests.hostile.raw import Fields, Reply
 
 _NAMED = re.compile(
     r"<((?:Next)?(?:VersionId|DeleteMarkerVersionId|VersionIdMarker|UploadId|UploadIdMarker|ContinuationToken))>([^<]+)</",
     re.ASCII,
 )
+STRANGE_ID, STRANGE_UPLOAD = "0000000000000001" + "ab" * 8, "ab" * 16
+"""A version id and an upload's id as ours look, of nothing that there is."""
+
+UNCHANGED = ("null", STRANGE_ID, STRANGE_UPLOAD)
+"""Names that are the same everywhere."""
+
 _NAMED_HEADERS = ("x-amz-version-id", "x-amz-copy-source-version-id")
 _TIME = re.compile(r"<(LastModified|CreationDate|Initiated|Date)>([^<]+)</")
 _PERSONAL = re.compile(r"<(RequestId|HostId)>[^<]*</\1>")
@@ -35,6 +42,8 @@ class Step:
     Attributes:
         path: quoted already.
         query: names and values, not quoted; a value of None is a name alone.
+        signed: whether root asks, or nobody.
+        payload: the value of x-amz-content-sha256, when it is not that of an unsigned payload.
     """
 
     method: str
@@ -42,6 +51,8 @@ class Step:
     query: tuple[tuple[str, str | None], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=lambda body: repr(body if len(body) < 400 else (body[:16], len(body))))
+    signed: bool = True
+    payload: str = "UNSIGNED-PAYLOAD"
 
 
 @frozen
@@ -53,11 +64,21 @@ class Answer:
     body: str
 
 
+class Asker(Protocol):
+    """Sends requests to a server, and restarts it."""
+
+    def ask(self, method: str, target: str, headers: Fields, body: bytes, *, payload: bytes, signed: bool) -> Reply:
+        """The reply to a request."""
+
+    def restart(self, gently: bool) -> None:
+        """Stop or kill the server, and start it on what it has left."""
+
+
 @define
 class Side:
-    """One of the two servers, and what it calls what both have."""
+    """One of several servers, and what it calls what all have."""
 
-    client: Client
+    client: Asker
     _symbols: dict[str, str] = field(factory=dict)
     _names: dict[str, str] = field(factory=dict)
 
@@ -73,7 +94,8 @@ class Side:
         if body.startswith(b"<"):
             body = self._own(body.decode()).encode()
             headers.append((b"content-md5", b64encode(md5(body).digest())))
-        return self._comparable(self.client.ask(step.method, target, headers, body))
+        reply = self.client.ask(step.method, target, headers, body, payload=step.payload.encode(), signed=step.signed)
+        return self._comparable(reply)
 
     def _own(self, text: str) -> str:
         """A text with symbols, as this server knows them."""
@@ -81,7 +103,7 @@ class Side:
 
     def _symbol(self, name: str) -> str:
         """The symbol for a name."""
-        if name == "null":
+        if name in UNCHANGED:
             return name
         symbol = self._symbols.setdefault(name, f"«{len(self._symbols) + 1}»")
         self._names[symbol] = name

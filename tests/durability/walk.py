@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 from attrs import define, field
 
-from tests.differential.answers import Answer, Step
+from tests.durability.answers import Answer, Step
 
 BUCKETS = ("one", "two", "three")
 KEYS = (

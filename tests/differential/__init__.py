@@ -1,1 +1,0 @@
-"""The same random requests to two servers with different backends: their answers must be the same."""
