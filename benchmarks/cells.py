@@ -96,8 +96,8 @@ def puts_and_deletes(scene: Scene) -> list[Request]:
     """A PUT and a DELETE in turn."""
     made = []
     for n in range(scene.stock.keys):
-        made.append(scene.put(scene.written(n), 4 * KIB))
-        made.append(scene.delete(scene.written((n - TRAIL) % scene.stock.keys)))
+        made.append(scene.put(scene.passing(n), 4 * KIB))
+        made.append(scene.delete(scene.passing((n - TRAIL) % scene.stock.keys)))
     return made
 
 
@@ -113,7 +113,7 @@ def mixed(scene: Scene) -> list[Request]:
         for kind in kinds:
             there = scene.there(4 * KIB, numbers.randrange(scene.stock.keys))
             if kind == "put":
-                put.append((len(made), scene.written(len(put))))
+                put.append((len(made), scene.passing(len(put))))
                 made.append(scene.put(put[-1][1], 4 * KIB))
             elif kind == "delete" and put and put[deleted][0] < len(made) - TRAIL:
                 made.append(scene.delete(put[deleted][1]))

@@ -103,6 +103,11 @@ class Scene:
         """The path of an object that this run writes."""
         return f"/{self.stock.name}/{self.mark}/{spread_name(number)}"
 
+    def passing(self, number: int) -> str:
+        """The path of an object that this run writes and deletes: all in one directory, which therefore never is empty.
+        Some servers that keep objects as files fail when one deletes a directory that another is writing to."""
+        return f"/{self.stock.name}/{self.mark}-passing/{number:06d}"
+
     def there(self, size: int, number: int) -> str:
         """The path of an object of the stock."""
         return f"/{self.stock.name}/stock/{size}/{spread_name(number)}"

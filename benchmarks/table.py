@@ -27,13 +27,13 @@ from pathlib import Path
 
 from attrs import define, field
 
-from benchmarks.cells import Cell, catalogue, settings_of
+from benchmarks.cells import Cell, Setting, catalogue, settings_of
 from benchmarks.measuring import Processes
 from benchmarks.pictures import OURS, picture
 from benchmarks.report import block, text
 from benchmarks.results import Results, Row
 from benchmarks.runs import Runner
-from benchmarks.scene import Side, Stock
+from benchmarks.scene import MIB, Side, Stock
 from benchmarks.servers import own_server, side
 from benchmarks.stocking import StockFailed, stock_up
 from post3tw.wire.signer import Signer
@@ -79,8 +79,7 @@ class Table:
                         continue
                     there = row.sides.setdefault(one.name, [])
                     if not row.wrong(one.name):
-                        mark = f"{cell.name}-{row.setting.scheme}-{row.setting.style}-{row.setting.clients}-{number}"
-                        there.append(self.runner.run(cell, row.setting, one, mark))
+                        there.append(self.runner.run(cell, row.setting, one, mark_of(cell, row.setting, number)))
                 lines = block(row, [one.name for one in self.sides])
                 print(f"round {number}", *lines, sep="\n", file=sys.stderr, flush=True)
 
@@ -88,6 +87,13 @@ class Table:
         """What is known so far."""
         rows = [row for _, row in self.rows.values() if any(row.sides.values())]
         return Results(self.about, [one.name for one in self.sides], self.idle, rows)
+
+
+def mark_of(cell: Cell, setting: Setting, number: int) -> str:
+    """The part of keys that keeps what is written apart from other runs; large objects are written over and over."""
+    if cell.moved >= MIB or cell.beside is not None:
+        return "large"
+    return f"{cell.name}-{setting.scheme}-{setting.style}-{setting.clients}-{number}"
 
 
 def about(options: argparse.Namespace) -> dict[str, str]:
