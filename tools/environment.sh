@@ -41,6 +41,8 @@ fi
 # Tests start a PostgreSQL of their own (post3tw/testing/postgresql.py).
 if [ "$extra" = dev ]; then
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need_packages postgresql
+    # The proofs of durability record the system calls of a server (tests/durability).
+    command -v strace >/dev/null || need_packages strace
     # Without a pooler and a proxy the tests of them are skipped, but in CI they must run.
     [ "${CI:-}" != true ] || [ -x /usr/sbin/pgbouncer ] || need_packages pgbouncer
     [ "${CI:-}" != true ] || [ -x /usr/sbin/haproxy ] || need_packages haproxy

@@ -1,0 +1,99 @@
+"""Power-cut replay: `python -m tests.durability.powercut --states 100000`.
+
+Records a real server under strace while clients write to it, and tries after each of its system calls what a power cut
+would leave (`disk`, `states`): recovery, the sweeper, `integrity_check`, and every acknowledged write with its bytes
+and metadata. Exit status 1 when anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+
+from tests.durability.recording import TUNED, Recorder, require_strace
+from tests.durability.replay import Report, replay
+from tests.durability.workload import Person
+from tests.hostile.raw import Client
+
+_NOBODY = Client("http://127.0.0.1:1", "", "")
+PEOPLE = 3
+
+
+def recorder_in(directory: Path, random: Random, patches: Sequence[str] = TUNED, inject: str = "") -> Recorder:
+    """A recorder with some clients."""
+    recorder = Recorder(directory, patches, inject)
+    recorder.people += [Person(_NOBODY, f"p{n}", Random(random.random())) for n in range(PEOPLE)]
+    return recorder
+
+
+def record_everything(recorder: Recorder, deeds: int) -> None:
+    """A first start, all kinds of requests, a kill, a start on what it left, more requests, and an orderly end."""
+    with recorder.run(kill=True) as client:
+        recorder.people[0].client = client
+        recorder.people[0].prepare()
+        recorder.work(client, deeds)
+    with recorder.run() as client:
+        recorder.work(client, deeds)
+
+
+def record_migration(recorder: Recorder, deeds: int) -> None:
+    """A start on the index of an older release, and some requests."""
+    with recorder.run() as client:
+        recorder.people[0].client = client
+        recorder.people[0].prepare()
+        recorder.work(client, deeds)
+    recorder.begin_with_an_older_schema()
+    with recorder.run(kill=True) as client:
+        recorder.work(client, 1)
+
+
+def episode(seed: int, number: int, deeds: int) -> Report:
+    """One recording, and its replay."""
+    random = Random(f"{seed}-{number}")
+    with tempfile.TemporaryDirectory(prefix="post3-recording-") as directory:
+        recorder = recorder_in(Path(directory), random)
+        record = record_migration if number % 4 == 3 else record_everything
+        record(recorder, deeds)
+        return replay(recorder, random)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.durability.powercut", description=__doc__)
+    parser.add_argument("--states", type=int, default=20_000, help="how many states to try at least")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--deeds", type=int, default=12, help="requests of each client in one run of the server")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    require_strace()
+    total, number, began = Report(), 0, time.monotonic()
+    with get_context("spawn").Pool(options.jobs) as pool:
+        while total.states < options.states:
+            batch = [(options.seed, number + n, options.deeds) for n in range(options.jobs)]
+            number += len(batch)
+            for report in pool.starmap(episode, batch):
+                total.add(report)
+        pool.close()
+        pool.join()
+    for violation in total.violations[:20]:
+        sys.stdout.write(violation + "\n")
+    seconds = time.monotonic() - began
+    used = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    sys.stdout.write(
+        f"powercut: {total.states} states ({total.distinct} distinct) after {total.operations} system calls of"
+        f" {total.answers} acknowledged requests in {number} recordings, seed {options.seed}:"
+        f" {len(total.violations)} violations; {seconds:.0f} s, {used:.0f} CPU s\n"
+    )
+    sys.exit(1 if total.violations else 0)
+
+
+if __name__ == "__main__":
+    main()
