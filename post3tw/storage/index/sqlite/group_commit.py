@@ -16,7 +16,7 @@ from zope.interface import implementer
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.job import Job
 from post3tw.storage.index.sqlite.checkpoints import Checkpoints
-from post3tw.storage.index.sqlite.failures import foreign_await, translated
+from post3tw.storage.index.sqlite.failures import IndexFailed, foreign_await, translated
 from post3tw.storage.index.sqlite.snapshot import Snapshot
 from post3tw.storage.index.sqlite.turns import AlwaysOurs, Turns
 from post3tw.storage.index.sqlite.worker import Worker
@@ -244,7 +244,7 @@ class GroupCommit:
             except Exception as error:
                 job.error = translated(error)
             self._driven = None
-            if job.error is not None and self._is_spoiled():
+            if job.error is not None and self._is_spoiled(job.error):
                 self._undo()
                 return
         self._end()
@@ -253,9 +253,11 @@ class GroupCommit:
         self._tx.deadline = self.reactor.seconds() + SLICE
         self._drive()
 
-    def _is_spoiled(self) -> bool:
-        """Whether the member that just failed left something to undo, or SQLite undid everything by itself."""
-        return self.connection.total_changes != self._changes_before or not self.connection.in_transaction
+    def _is_spoiled(self, error: Exception) -> bool:
+        """Whether the member that just failed left something to undo, or SQLite undid everything by itself, or will not
+        commit any more what met a damaged page."""
+        changed = self.connection.total_changes != self._changes_before
+        return changed or not self.connection.in_transaction or isinstance(error, IndexFailed)
 
     def _undo(self) -> None:
         """Roll the group back; its members run again, each alone. One that was alone already is answered."""

@@ -83,7 +83,12 @@ class Snapshot:
         """The next read is to see what was committed until then."""
         self._tx.memo.clear()
         if self.connection.in_transaction:
-            self.connection.execute("COMMIT")
+            try:
+                self.connection.execute("COMMIT")
+            except sqlite3.Error:
+                # What it says when a read met a damaged page, and was told so. It ends the transaction nevertheless.
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
 
     def stop(self) -> None:
         """End it for good; the connection is somebody else's to close."""
