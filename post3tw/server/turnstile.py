@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from post3tw.storage.crew import ABSENT, Crew
 
-LOOKS_AWAY = 0.003
+LOOKS_AWAY = 0.005
 """Seconds that a worker leaves a connection to the others."""
 
 
