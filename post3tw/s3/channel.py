@@ -40,7 +40,7 @@ from post3tw.model.errors import (
     RequestTimeout,
     SlowDown,
 )
-from post3tw.s3.departures import Departure
+from post3tw.s3.departures import AT_ONCE, Departure
 from post3tw.s3.exchange import RequestHead
 from post3tw.s3.head import parse_head
 from post3tw.s3.incoming import IncomingBody
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from post3tw.s3.site import S3Site
 
 _AHEAD = 16384
-_AT_ONCE = 1024 * 1024
-"""How much of a reply one call may give to the socket: a whole frame. The socket takes what it has room for; each of
-Twisted's pieces of 128 KiB would cost another turn of the reactor."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -95,7 +92,7 @@ class S3Channel(http.HTTPChannel):
         transport = self.transport
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
-            self.transport.SEND_LIMIT = _AT_ONCE
+            self.transport.SEND_LIMIT = AT_ONCE  # instead of pieces of 128 KiB, each a call
         self.secure = ISSLTransport(transport, None) is not None
         self._since = self.site.seconds()
         self._departure = Departure(transport, self.site.departures)
@@ -133,7 +130,7 @@ class S3Channel(http.HTTPChannel):
         if not self._closed:
             self._closed = True
             self._since = self.site.seconds()
-            self._departure.leave()
+            self._departure.end()
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
@@ -312,7 +309,7 @@ class S3Channel(http.HTTPChannel):
         self._buffer = b""
         self._since = self.site.seconds()
         if not self.secure:
-            self._departure.leave()
+            self._departure.end()
             self.transport.unregisterProducer()
             self.transport.loseWriteConnection()
 
@@ -341,8 +338,9 @@ class S3Channel(http.HTTPChannel):
 
     def resumeProducing(self) -> None:
         """Called by the transport when it has room again."""
-        self._outgoing.resume()
-        self.regulate()
+        if self._departure.go_on():
+            self._outgoing.resume()
+            self.regulate()
 
     def stopProducing(self) -> None:
         """Called by the transport before it calls connectionLost, which does the rest."""

@@ -1,4 +1,4 @@
-"""Small replies leave together, when the reactor's turn is over.
+"""How replies leave: small ones together when the reactor's turn is over, large ones without another copy.
 
 Twisted's transport asks the reactor to tell it when the socket has room, is told so in the next turn, sends, and takes
 the question back: two system calls and an event more than the sending itself. A socket that has nothing queued nearly
@@ -6,6 +6,10 @@ always has room for a small reply, so here it is simply sent, and only what the 
 
 Not at once, though: with many clients each reply would wake its reader, who competes with us for the processor, one by
 one. What was written in a turn is sent at its end.
+
+A large piece is sent at once, from where it lies. The transport would join what is left of it with what comes next,
+which copies it, each time the socket took a part. Here the rest waits as it is, and whoever produces is paused until
+the socket had room for it: one piece a turn, so a fast client does not keep the others waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +21,12 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorTime
 
 SMALL = 65536
-"""Bytes. More than that takes the long way, on which the transport says when it has enough."""
+"""Bytes. More than that is a large piece."""
+
+AT_ONCE = 1024 * 1024
+"""How much of a piece one call gives to the socket: a whole frame. It takes what it has room for."""
+
+Piece = bytes | bytearray | memoryview
 
 
 class Departures:
@@ -48,32 +57,36 @@ class Departure:
         departures: of all connections.
     """
 
-    __slots__ = ("_departures", "_direct", "_held", "_transport")
+    __slots__ = ("_departures", "_direct", "_held", "_rest", "_transport")
 
     def __init__(self, transport: Any, departures: Departures) -> None:
         self._transport = transport
         self._departures = departures
         self._direct = isinstance(transport, FileDescriptor)
         self._held = b""
+        self._rest: memoryview | None = None
 
-    def write(self, data: bytes) -> None:
-        """Send bytes at the end of the turn."""
-        if not self._direct:
-            self._transport.write(data)
-        elif len(data) + len(self._held) > SMALL:
+    def write(self, data: Piece) -> None:
+        """Send bytes at the end of the turn, or, many, at once."""
+        if self._rest is not None:
             self._take_the_long_way()
-            self._transport.write(data)
+        if not self._direct:
+            self._transport.write(bytes(data))
+        elif len(data) + len(self._held) > SMALL:
+            self._send(data)
         elif self._held:
             self._held += data
         else:
-            self._held = data
+            self._held = bytes(data)
             self._departures.join(self, self._transport.reactor)
 
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+    def writeSequence(self, iovec: Iterable[Piece]) -> None:
         """Send several pieces."""
         if self._direct:
-            self._take_the_long_way()
-        self._transport.writeSequence(iovec)
+            for data in iovec:
+                self.write(data)
+        else:
+            self._transport.writeSequence(iovec)
 
     def leave(self) -> None:
         """Send what is held. Called at the end of the turn, and before the connection is closed."""
@@ -85,8 +98,49 @@ class Departure:
             self._direct = False
             self._transport.write(data[sent:] if isinstance(sent, int) else data)
 
+    def go_on(self) -> bool:
+        """The socket has room. Whether there is nothing to send but what the producer brings."""
+        rest, self._rest = self._rest, None
+        if rest is None:
+            return True
+        self._send(rest)
+        return False
+
+    def end(self) -> None:
+        """Hand over what has not left: the connection is about to be closed, which the transport does when all of that
+        has."""
+        if self._rest is not None:
+            self._take_the_long_way()
+        else:
+            self.leave()
+
+    def _send(self, data: Piece) -> None:
+        """Send a large piece, behind what is held. The producer goes on in the next turn, at the earliest."""
+        self.leave()
+        transport = self._transport
+        if self._direct and transport.connected:
+            sent = transport.writeSomeData(data)
+            if isinstance(sent, int):
+                if sent < len(data):
+                    self._rest = memoryview(data)[sent:]
+                self._wait_for_room()
+                return
+            self._direct = False  # an error, which the transport meets again in its own way
+        transport.write(bytes(data))
+
+    def _wait_for_room(self) -> None:
+        """Pause whoever produces, until the transport, which has nothing queued, finds that the socket has room."""
+        transport = self._transport
+        if transport.producer is not None:
+            transport.producerPaused = True
+            transport.producer.pauseProducing()
+        transport.startWriting()
+
     def _take_the_long_way(self) -> None:
         """From now on the transport may have bytes queued, before which nothing may be sent; it does not tell when it
         has none."""
         self.leave()
         self._direct = False
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            self._transport.write(bytes(rest))

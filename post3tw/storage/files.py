@@ -29,6 +29,9 @@ T = TypeVar("T")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE})
 
+_AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Linux's flag for reading what is in memory, and only that."""
+
 
 @frozen
 class _DomainErrors:
@@ -164,6 +167,20 @@ class OpenFile:
                     break
                 data += more
             return data
+
+    def read_at_once(self, offset: int, length: int) -> bytearray | None:
+        """What `read` would return, if that is `length` bytes and the system has all of them in memory; else None: the
+        disk, or another thread, would have to be waited for. Errors are left to `read`, which meets them again."""
+        if _AT_ONCE is None or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            data = bytearray(length)
+            found = self._files.call(os.preadv, self._open(), [data], offset, _AT_ONCE)
+        except OSError:  # EAGAIN; EOPNOTSUPP where the file system has no such reads
+            return None
+        finally:
+            self._lock.release()
+        return data if found == length else None
 
     def preallocate(self, size: int) -> None:
         """Take `size` bytes of the disk."""

@@ -38,7 +38,7 @@ def part_of_frame(data: bytes, number: int, first: int, length: int) -> bytes:
     """The bytes of frame `number` that lie in the `length` bytes from `first` of the whole."""
     start = max(0, first - number * FRAME)
     end = min(len(data), first + length - number * FRAME)
-    return data if end - start == len(data) else data[start:end]
+    return data if end - start == len(data) else bytes(memoryview(data)[start:end])
 
 
 def _corrupted(placement: Placement, number: int) -> CorruptedData:

@@ -6,9 +6,12 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.s3.departures import SMALL, Departure, Departures
+from post3tw.s3.departures import Departure, Departures
+
+LARGE = bytes(range(256)) * 400
 
 
 class Socket(FileDescriptor):
@@ -26,7 +29,7 @@ class Socket(FileDescriptor):
         self.sends += 1
         if isinstance(self.room, BaseException):
             return self.room
-        self.sent += data[: self.room]
+        self.sent += bytes(data[: self.room])
         return min(self.room, len(data))
 
     def write(self, data: bytes) -> None:
@@ -34,6 +37,16 @@ class Socket(FileDescriptor):
 
     def writeSequence(self, iovec: Any) -> None:
         self.queued += b"".join(iovec)
+
+
+class WritingClock(Clock):
+    """A reactor that may be asked to say when a socket has room. The tests say it, by calling doWrite."""
+
+    def addWriter(self, writer: object) -> None:
+        pass
+
+    def removeWriter(self, writer: object) -> None:
+        pass
 
 
 class DepartureTests(SynchronousTestCase):
@@ -78,17 +91,18 @@ class DepartureTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.socket.queued, b"gone")
 
-    def test_large(self) -> None:
-        """Large pieces go to the transport, which says when it has enough, behind what was held."""
-        self.departure.write(b"head")
-        self.departure.write(b"x" * SMALL)
-        self.assertEqual((self.socket.sent, self.socket.queued), (b"head", b"x" * SMALL))
-
     def test_sequence(self) -> None:
-        """Pieces go to the transport behind what was held."""
+        """Pieces follow what was held."""
         self.departure.write(b"head")
         self.departure.writeSequence((b"a", b"b"))
-        self.assertEqual((self.socket.sent, self.socket.queued), (b"head", b"ab"))
+        self.clock.advance(0)
+        self.assertEqual((self.socket.sent, self.socket.sends), (b"headab", 1))
+
+    def test_sequence_of_another_transport(self) -> None:
+        """A transport that is no socket joins them itself."""
+        transport = StringTransport()
+        Departure(transport, self.departures).writeSequence((b"a", b"b"))
+        self.assertEqual(transport.value(), b"ab")
 
     def test_closing(self) -> None:
         """What is held is sent when the connection is about to be closed, and not again."""
@@ -103,3 +117,82 @@ class DepartureTests(SynchronousTestCase):
         self.socket.connected = 0
         self.clock.advance(0)
         self.assertEqual(self.socket.sends, 0)
+
+
+class LargePieceTests(SynchronousTestCase):
+    """Pieces of a large reply."""
+
+    def setUp(self) -> None:
+        self.socket = Socket(WritingClock())
+        self.departure = Departure(self.socket, Departures())
+        self.socket.registerProducer(self, True)  # type: ignore[arg-type]
+        self.events: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.events.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.events.append("resume")
+        self.complete = self.departure.go_on()
+
+    def stopProducing(self) -> None:
+        self.events.append("stop")
+
+    def test_sent_at_once(self) -> None:
+        """A large piece is sent at once, behind what is held, and what follows waits until there is room."""
+        self.departure.write(b"head")
+        self.departure.write(LARGE)
+        self.assertTrue(self.socket.sent == b"head" + LARGE)
+        self.assertEqual(self.events, ["pause"])
+        self.socket.doWrite()
+        self.assertEqual((self.events, self.complete), (["pause", "resume"], True))
+
+    def test_sent_bit_by_bit(self) -> None:
+        """What the socket did not take is sent when it has room, and only then more is asked for."""
+        self.socket.room = 40_000
+        self.departure.write(LARGE)
+        complete: list[bool] = []
+        while not complete or not complete[-1]:
+            self.socket.doWrite()
+            complete.append(self.complete)
+        self.assertEqual(complete, [False, False, True])
+        self.assertTrue(self.socket.sent == LARGE)
+        self.assertEqual(self.socket.queued, b"")
+
+    def test_more_than_was_asked_for(self) -> None:
+        """Who writes on although there was no room has it queued, in order."""
+        self.socket.room = 3
+        self.departure.write(b"abc" + LARGE)
+        self.departure.write(b"more")
+        self.departure.write(LARGE)
+        self.assertEqual(self.socket.sent, b"abc")
+        self.assertTrue(self.socket.queued == LARGE + b"more" + LARGE)
+
+    def test_closing(self) -> None:
+        """What is left is queued when the connection is about to be closed."""
+        self.socket.room = len(LARGE) - 3
+        self.departure.write(LARGE)
+        self.departure.end()
+        self.departure.end()
+        self.assertEqual(self.socket.queued, LARGE[-3:])
+
+    def test_error(self) -> None:
+        """A broken connection is left to the transport."""
+        self.socket.room = ConnectionResetError()
+        self.departure.write(LARGE)
+        self.assertTrue(self.socket.queued == LARGE)
+        self.assertEqual(self.events, [])
+
+    def test_lost(self) -> None:
+        """To a connection that was lost nothing is sent."""
+        self.socket.connected = 0
+        self.departure.write(LARGE)
+        self.assertEqual((self.socket.sends, self.events), (0, []))
+
+    def test_any_buffer(self) -> None:
+        """A transport that takes nothing but bytes gets bytes."""
+        transport = StringTransport()
+        departure = Departure(transport, Departures())
+        departure.write(bytearray(b"abc"))
+        departure.writeSequence((b"d", bytearray(b"e")))
+        self.assertEqual(transport.value(), b"abcde")

@@ -17,6 +17,7 @@ class FaultyFiles(Files):
         fail: error to raise by name of the call, again and again.
         fail_at: the position in `calls` of one call that fails, and the error.
         write_at_most: how many bytes one write takes.
+        cached: whether the system has files in memory, so that nobody has to wait for the disk.
     """
 
     def __init__(self, on_full: Callable[[], None] = lambda: None) -> None:
@@ -25,11 +26,14 @@ class FaultyFiles(Files):
         self.fail: dict[str, int] = {}
         self.fail_at: tuple[int, int] | None = None
         self.write_at_most: int | None = None
+        self.cached = False
         self._paths: dict[int, str] = {}
 
     def call(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """Record, then fail or call."""
         name = function.__name__
+        if name == "preadv" and not self.cached:
+            raise BlockingIOError
         path = arguments[0] if isinstance(arguments[0], str) else self._paths.get(arguments[0])
         self.calls.append((name, path))
         error = self.fail.get(name, 0)

@@ -101,6 +101,20 @@ class FilesTests(SynchronousTestCase):
         self.addCleanup(file.close)
         self.assertEqual(file.read(1, 8), b"12345678")
 
+    def test_read_at_once(self) -> None:
+        """What the system has in memory is read without waiting; when that is not everything, nothing is."""
+        self.files.cached = True
+        self.write(b"0123")
+        file = self.files.open(self.path)
+        self.assertEqual(file.read_at_once(1, 3), b"123")
+        self.assertIsNone(file.read_at_once(2, 3))
+        self.files.cached = False
+        self.assertIsNone(file.read_at_once(1, 3))
+        with file._lock:  # as a thread would that reads
+            self.assertIsNone(file.read_at_once(1, 3))
+        file.close()
+        self.assertRaises(StorageFailed, file.read_at_once, 1, 3)
+
     def test_full_disk(self) -> None:
         """A full disk and a full quota are InsufficientStorage, and somebody is told."""
         file = self.files.create(self.path)

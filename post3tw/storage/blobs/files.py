@@ -15,9 +15,11 @@ A blob of 16 MiB and more passes through the system's memory instead of filling 
 sent on its way to the disk, and what has arrived there is forgotten. The sync at the end has little left to do then,
 and one large upload does not drive everything else out of memory (docs/decisions/0005).
 
-All of it runs in a pool of threads. When a caller is cancelled its thread goes on, so both ends guard themselves: a
-writer takes one step at a time and none after it was abandoned; a reader that was closed before its file was open
-does not open it.
+What may wait for the disk runs in a pool of threads. When a caller is cancelled its thread goes on, so both ends guard
+themselves: a writer takes one step at a time and none after it was abandoned; a reader that was closed before its file
+was open does not open it. Reading does without threads what needs no disk, for the way to a thread and back costs more
+than the copy: the file of a blob that was used a short while ago is opened, and bytes that the system has in memory are
+taken, where the caller is.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from threading import Lock
+from typing import cast
 
 from attrs import define, field
 from zope.interface import implementer
@@ -40,6 +43,9 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"[0-9a-f]{32}((?:\.\d+)?)")
 _FANOUT = re.compile(r"[0-9a-f]{2}")
 
+
+_FAMILIAR = 4096
+"""Blobs whose names and inodes the system certainly still has in memory."""
 
 _STRETCH = 8 * 1024 * 1024
 """Of a large blob the system keeps as many bytes in memory, and as many are on their way to the disk."""
@@ -68,6 +74,7 @@ class FileBlobs:
     mark: str = ""
     alone: bool = True
     _ready: set[str] = field(factory=set, init=False, repr=False)
+    _familiar: dict[str, None] = field(factory=dict, init=False, repr=False)
 
     async def start(self) -> None:
         """Remove what an earlier process left half written."""
@@ -90,12 +97,17 @@ class FileBlobs:
 
     async def open(self, blob_id: bytes) -> FileReader:
         """Open for reading; CorruptedData when the blob is not there."""
-        reader = FileReader(self.files, self.threads, blob_id, self.path(blob_id))
+        path = self.path(blob_id)
+        reader = FileReader(self.files, self.threads, blob_id, path)
         try:
-            await self.threads.run(reader.begin)
+            if path in self._familiar:
+                reader.begin()
+            else:
+                await self.threads.run(reader.begin)
         except BaseException:
             reader.close()
             raise
+        self.remember(path)
         return reader
 
     async def delete(self, blob_ids: Iterable[bytes]) -> None:
@@ -116,6 +128,13 @@ class FileBlobs:
         """Where a finished blob is."""
         name = blob_id.hex()
         return os.path.join(self.directory, name[-4:-2], name[-2:], name)
+
+    def remember(self, path: str) -> None:
+        """The system knows this name and file, and will for a while."""
+        self._familiar.pop(path, None)
+        self._familiar[path] = None
+        if len(self._familiar) > _FAMILIAR:
+            del self._familiar[next(iter(self._familiar))]
 
     def prepare_directory(self, directory: str) -> None:
         """Make sure that a directory, and those between it and ours, exist, durably. Runs in a thread."""
@@ -173,6 +192,7 @@ class FileWriter:
     async def finish(self) -> None:
         """Make it durable, then visible."""
         await self._store.threads.run(self.complete)
+        self._store.remember(self._path)
 
     async def abandon(self) -> None:
         """Forget it. What cannot be removed now is removed at the next start."""
@@ -244,7 +264,7 @@ class FileWriter:
 @implementer(IBlobReader)
 @define(eq=False)
 class FileReader:
-    """A blob being read."""
+    """A blob being read. `_disk` says that a thread was needed, and may be at work still."""
 
     _files: Files
     _threads: IThreads
@@ -252,12 +272,17 @@ class FileReader:
     _path: str
     _file: OpenFile | None = None
     _closed: bool = False
+    _disk: bool = False
     _lock: Lock = field(factory=Lock, init=False, repr=False)
 
     async def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`; CorruptedData when they are not there."""
         if self._file is None or self._closed:
             raise StorageFailed(path=self._path, reason="closed")
+        at_once = self._file.read_at_once(offset, length)
+        if at_once is not None:
+            return cast(bytes, at_once)  # nobody changes it, and whoever sends, joins or checks it takes both
+        self._disk = True
         data = await self._threads.run(self._file.read, offset, length)
         if len(data) != length:
             raise CorruptedData(blob=self._blob_id.hex())
@@ -267,7 +292,10 @@ class FileReader:
         """Let go, once what is being read has been read."""
         if not self._closed:
             self._closed = True
-            self._threads.run(self._end)
+            if self._file is None or self._disk:
+                self._threads.run(self._end)
+            else:
+                self._end()
 
     def begin(self) -> None:
         """Open the file. Runs in a thread."""

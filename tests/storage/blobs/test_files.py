@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from post3tw.model.errors import CorruptedData, DomainError, InsufficientStorage, StorageFailed
+from post3tw.storage.blobs import files
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.files import Files
 from post3tw.storage.threads import IThreads, NoThreads, Threads
@@ -359,6 +360,7 @@ class CancellationTests(TestCase):
         """Opens, reads, creations and writes that are cancelled at once leave no descriptor and no file."""
         from twisted.internet import reactor
 
+        self.patch(files, "_FAMILIAR", 0)
         directory = self.mktemp()
         store = store_in(directory, Files(), Threads(reactor, "disk", 4))
         await store.start()
@@ -385,3 +387,48 @@ class CancellationTests(TestCase):
             disk.waiting.reverse()
             disk.work_all()
         self.assertEqual((open_files(directory), os.listdir(store.temporary)), ([], []))
+
+
+class WithoutThreadsTests(TestCase):
+    """Blobs that the system has in memory."""
+
+    async def test_read_where_the_caller_is(self) -> None:
+        """A blob that was just written is opened, read and closed without a thread."""
+        directory, disk = self.mktemp(), HeldThreads()
+        store = store_in(directory, Files(), disk)
+        written = Deferred.fromCoroutine(self.written(store))
+        disk.work_all()
+        await written
+        before = open_files(directory)
+        reader = await store.open(ONE)
+        self.assertEqual(await reader.read(3, MIB - 3), noise(MIB)[3:])
+        reader.close()
+        self.assertEqual((disk.waiting, open_files(directory)), ([], before))
+
+    async def written(self, store: FileBlobs) -> None:
+        """Write a blob."""
+        writer = await store.create(ONE)
+        await writer.write(noise(MIB))
+        await writer.finish()
+
+    async def test_what_the_system_does_not_have(self) -> None:
+        """A thread waits for the disk, and closes behind what it reads."""
+        directory, layer, disk = self.mktemp(), FaultyFiles(), HeldThreads()
+        store = store_in(directory, layer, disk)
+        written = Deferred.fromCoroutine(self.written(store))
+        disk.work_all()
+        await written
+        reader = await store.open(ONE)
+        read = Deferred.fromCoroutine(reader.read(0, MIB))
+        reader.close()
+        self.assertEqual(len(disk.waiting), 2)
+        disk.work_all()
+        self.assertEqual((await read, layer.called("close")[-1:]), (noise(MIB), [store.path(ONE)]))
+
+    async def test_only_the_last_used_are_familiar(self) -> None:
+        """Which blobs can be opened without a thread is forgotten again, the ones used last the latest."""
+        self.patch(files, "_FAMILIAR", 2)
+        store = store_in(self.mktemp(), Files(), HeldThreads())
+        for path in ("a", "b", "a", "c"):
+            store.remember(path)
+        self.assertEqual(list(store._familiar), ["a", "c"])
