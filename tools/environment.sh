@@ -43,9 +43,10 @@ if [ "$extra" = dev ]; then
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need_packages postgresql
     # The proofs of durability record the system calls of a server (tests/durability).
     command -v strace >/dev/null || need_packages strace
-    # Without a pooler and a proxy the tests of them are skipped, but in CI they must run.
+    # Without a pooler and proxies the tests of them are skipped, but in CI they must run.
     [ "${CI:-}" != true ] || [ -x /usr/sbin/pgbouncer ] || need_packages pgbouncer
     [ "${CI:-}" != true ] || [ -x /usr/sbin/haproxy ] || need_packages haproxy
+    [ "${CI:-}" != true ] || [ -x /usr/sbin/nginx ] || need_packages nginx-light
 fi
 
 # A browser is large: it is installed in CI alone. Without one its tests (tests/clients/test_browser.py) are skipped, and

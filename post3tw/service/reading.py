@@ -4,7 +4,7 @@ Theory of operation. What is to be sent is a sequence of pieces: ranges of place
 for one that was uploaded in parts. The pieces are read one after the other in whole frames, each verified before any
 byte of it is written, so that a wrong byte is never sent: a frame that fails ends the flow, before the first byte as
 an error, later as a connection that is dropped. While a frame is being sent the next one is read, and no more than
-that.
+that; less, when many answers are being sent to clients that do not take them (see `crowd`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from zope.interface import implementer
 
 from post3tw.model.errors import ClientGone
 from post3tw.model.version import Placement
+from post3tw.service.crowd import Share
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.store import Store
 from post3tw.storage.frames import covering, frame_size, part_of_frame, verify_all, verify_frame
 from post3tw.storage.index.transactions import blobs as rows
+from post3tw.storage.interfaces import IBlobReader
 from post3tw.wire.checksums import FRAME
 
 T = TypeVar("T")
@@ -56,7 +58,8 @@ async def open_pieces(store: Store, pieces: Sequence[Piece]) -> bytes | IByteSou
 
 def stream_pieces(store: Store, pieces: AsyncIterator[Piece], length: int) -> IByteSource:
     """A source of `length` bytes made of pieces that are looked up while they are sent, for objects of many parts."""
-    return PieceSource(length, _frames(store, pieces))
+    share = Share(store.crowd)
+    return PieceSource(length, _frames(store, pieces, share), share)
 
 
 async def _each(pieces: Sequence[Piece]) -> AsyncIterator[Piece]:
@@ -64,8 +67,9 @@ async def _each(pieces: Sequence[Piece]) -> AsyncIterator[Piece]:
         yield piece
 
 
-async def _frames(store: Store, pieces: AsyncIterator[Piece]) -> AsyncGenerator[bytes, None]:
-    """The bytes of the pieces in order, verified, at most a frame at a time. One blob is open at a time."""
+async def _frames(store: Store, pieces: AsyncIterator[Piece], share: Share) -> AsyncGenerator[bytes, None]:
+    """The bytes of the pieces in order, verified, at most a frame or `share.size` at a time. One blob is open at a
+    time."""
     async for piece in pieces:
         placement = piece.placement
         if placement.blob is None:
@@ -74,11 +78,28 @@ async def _frames(store: Store, pieces: AsyncIterator[Piece]) -> AsyncGenerator[
         reader = await store.blobs.open(placement.blob)
         try:
             for number in covering(piece.first, piece.length):
-                data = await reader.read(number * FRAME, frame_size(placement, number))
-                verify_frame(placement, number, data)
-                yield part_of_frame(data, number, piece.first, piece.length)
+                sent, size = 0, 1
+                while sent < size:
+                    size, *kept = await _slice(reader, piece, number, sent, share)
+                    sent += len(kept[0])
+                    yield kept.pop()  # and hold it no longer
         finally:
             reader.close()
+
+
+async def _slice(reader: IBlobReader, piece: Piece, number: int, sent: int, share: Share) -> tuple[int, bytes]:
+    """How many bytes of a frame belong to a piece, and those of them after `sent` that may be kept."""
+    size = share.size
+    if size < FRAME:
+        await share.crowd.turns.acquire()
+    try:
+        data = await reader.read(number * FRAME, frame_size(piece.placement, number))
+        verify_frame(piece.placement, number, data)
+    finally:
+        if size < FRAME:
+            share.crowd.turns.release()
+    data = part_of_frame(data, number, piece.first, piece.length)
+    return len(data), data[sent : sent + size]
 
 
 async def _read_inline(store: Store, piece: Piece) -> bytes:
@@ -102,6 +123,7 @@ class PieceSource:
 
     length: int
     _frames: AsyncGenerator[bytes, None]
+    _share: Share
     _resumed: Deferred[None] | None = field(default=None, init=False)
     _waiting: Deferred[Any] | None = field(default=None, init=False)
     _stopped: Exception | None = field(default=None, init=False)
@@ -132,16 +154,23 @@ class PieceSource:
         self._stop(ClientGone())
 
     async def _flow(self, consumer: IConsumer) -> None:
-        ahead = self._read()
+        ahead = self._read(0)
         try:
             consumer.registerProducer(self, True)
             while (frame := await self._wait(ahead)) is not None:
-                if self._resumed is not None:
-                    await self._wait(self._resumed)
-                ahead = self._read()
+                await self._room()
+                if self._share.reads_ahead:
+                    ahead = self._read(len(frame))
+                    consumer.write(frame)
+                    del frame
+                    continue
+                self._share.hold(len(frame))
                 consumer.write(frame)
                 del frame
+                await self._room()
+                ahead = self._read(0)
         finally:
+            self._share.hold(0)
             if not isinstance(self._stopped, ClientGone):
                 consumer.unregisterProducer()
             ahead.addErrback(lambda _: None)
@@ -150,8 +179,14 @@ class PieceSource:
                 await ahead
             await self._frames.aclose()
 
-    def _read(self) -> Deferred[bytes | None]:
-        """Begin to read the next frame; None comes after the last."""
+    async def _room(self) -> None:
+        """Wait until the consumer takes more."""
+        if self._resumed is not None:
+            await self._wait(self._resumed)
+
+    def _read(self, given: int) -> Deferred[bytes | None]:
+        """Begin to read the next frame, while the consumer has so many bytes; None comes after the last."""
+        self._share.reserve(given)
 
         async def read() -> bytes | None:
             return await anext(self._frames, None)

@@ -14,6 +14,7 @@ from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
 from post3tw.model.version import Version
 from post3tw.service.admitted import objects_decided_on
+from post3tw.service.crowd import Crowd
 from post3tw.service.people import NoPeople, People
 from post3tw.storage.index.transactions.buckets import DecidedTransaction, ObjectName
 from post3tw.storage.index.transactions.versions import find_version, require_same
@@ -48,6 +49,7 @@ class Store:
         admit_write: raises InsufficientStorage while the disk is full; called before anything that takes space.
         people: whom access control lists can name.
         new_bucket_documents: the documents, by kind, that a new bucket begins with.
+        crowd: all answers that are being sent.
         pause: awaited between the pieces of long work on the reactor's thread, so that others get their turn; a server
             passes a zero-second timer.
     """
@@ -61,6 +63,7 @@ class Store:
     pause: Callable[[], Awaitable[None]] = _no_pause
     people: People = field(factory=NoPeople)
     new_bucket_documents: Mapping[str, bytes] = field(factory=dict)
+    crowd: Crowd = field(factory=Crowd)
 
     async def change(
         self,

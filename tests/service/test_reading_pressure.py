@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 
 from post3tw.model.errors import ClientGone
+from post3tw.service.crowd import PLENTY, READ_AHEAD, SLICE, Crowd
 from post3tw.service.reading import Piece
 from post3tw.testing.blob_fixture import noise
 from post3tw.wire.checksums import FRAME
@@ -38,6 +40,29 @@ class BackPressureTests(ReadingCase):
             disk.work_all()
         await done
         self.assertTrue(connection.data == data)
+
+    async def test_many_stuck_consumers(self) -> None:
+        """When answers hold much together, one more reads nothing ahead; when they hold very much, it gives away a
+        slice of a frame at a time, each from a frame that is read and verified again. In the end it holds nothing."""
+        store = await self.open_store()
+        data = noise(2 * FRAME + 5)
+        placement = await self.put(store, data)
+        for others, first, reads in ((0, FRAME, 2), (READ_AHEAD, FRAME, 1), (PLENTY, SLICE, 1)):
+            held, disk = self.held(evolve(store, crowd=Crowd()))
+            held.crowd.bytes = others
+            source, connection = await self.source(held, Piece(placement, 7, len(data) - 7)), Connection(stuck=True)
+            self.files.calls.clear()
+            done = source.deliver_to(connection)
+            disk.work_all()
+            self.assertEqual([len(taken) for taken in connection.taken], [min(first, FRAME - 7)])
+            self.assertEqual(len(self.files.called("pread")), reads)
+            self.assertLessEqual(held.crowd.bytes - others, reads * FRAME)
+            while not done.called:
+                connection.producer.resumeProducing()
+                disk.work_all()
+            await done
+            self.assertTrue(connection.data == data[7:])
+            self.assertEqual(held.crowd.bytes, others)
 
     async def test_paused_from_the_start(self) -> None:
         """A consumer that is already full gets nothing until it says so."""

@@ -1,0 +1,67 @@
+"""How much all answers that are being sent hold in memory together.
+
+A frame is verified whole, so it is read whole, and normally it goes to the connection whole, while the next one is
+read: up to two frames for each answer. Clients that ask for much and take nothing would turn that into gigabytes. So
+answers count what they hold. Beyond a first bound they read nothing ahead; beyond a second one they give the connection
+a slice of a frame, forget the rest, and read and verify the frame again when the slice has left. That costs time, of
+which a server of slow clients has plenty, and hardly any memory.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+from twisted.internet.defer import DeferredSemaphore
+
+from post3tw.wire.checksums import FRAME
+
+READ_AHEAD = 32 << 20
+"""Bytes held together up to which frames are read ahead."""
+PLENTY = 48 << 20
+"""Bytes held together up to which frames are sent whole."""
+SLICE = 128 << 10
+"""Bytes that an answer gives its connection at a time when there are many."""
+AT_ONCE = 4
+"""Frames that are read at a time for slices: those that were read and wait for their turn are memory as well."""
+
+
+@define(eq=False)
+class Crowd:
+    """All answers that are being sent.
+
+    Attributes:
+        bytes: what they hold together.
+        turns: taken by whoever reads a frame for a slice of it.
+    """
+
+    bytes: int = field(default=0, init=False)
+    turns: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(AT_ONCE), init=False)
+
+
+@define(eq=False)
+class Share:
+    """What one answer holds.
+
+    Attributes:
+        crowd: it and the others.
+        size: bytes that the next read may keep of a frame.
+    """
+
+    crowd: Crowd
+    size: int = field(default=FRAME, init=False)
+    _held: int = field(default=0, init=False)
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next frame may be read while this one is being sent."""
+        return self.crowd.bytes < READ_AHEAD
+
+    def hold(self, count: int) -> None:
+        """Say how many bytes are held now."""
+        self.crowd.bytes += count - self._held
+        self._held = count
+
+    def reserve(self, given: int) -> None:
+        """Say that a frame is about to be read, while the connection has so many bytes."""
+        self.hold(given)
+        self.size = FRAME if self.crowd.bytes < PLENTY else SLICE
+        self.hold(given + self.size)
