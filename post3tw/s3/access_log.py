@@ -2,12 +2,18 @@
 
 docs/access-log.md explains the fields. Lines are collected and written together, at the latest a second later and in
 any case before the server ends; a line costs a few microseconds, a write a system call.
+
+Several processes may write to one log. What is appended to a file by one write stays together; a pipe, or a terminal,
+takes as much as PIPE_BUF bytes together, so there lines go in pieces of that size.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import stat
 import time
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring_ascii as quote
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +46,7 @@ class AccessLog:
     human: bool = False
     delay: float = 1.0
     _descriptor: int = field(default=STANDARD_ERROR, init=False)
+    _is_file: bool = field(default=False, init=False)
     _lines: list[str] = field(factory=list, init=False, repr=False)
     _timer: Any = field(default=None, init=False)
     _second: tuple[int, str] = field(default=(-1, ""), init=False)
@@ -48,6 +55,7 @@ class AccessLog:
         """Open the file. Raises OSError."""
         if self.path is not None:
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
 
     def reopen(self) -> None:
         """Write what waits to the file that is open, then go on in a new one of the same name."""
@@ -83,10 +91,11 @@ class AccessLog:
             self._timer.cancel()
             self._timer = None
         lines, self._lines = self._lines, []
-        data = "".join(lines).encode("ascii", "backslashreplace")
         try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            for text in ("".join(lines),) if self._is_file else _pieces(lines):
+                data = text.encode("ascii", "backslashreplace")
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
         except OSError as error:
             self.log.error("{count} lines of the access log are lost: {reason}", count=len(lines), reason=str(error))
 
@@ -100,6 +109,17 @@ class AccessLog:
         if whole != self._second[0]:
             self._second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
         return f"{self._second[1]}.{int((seconds - whole) * 1000):03d}Z"
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines together, as many as go into a pipe at once; a longer one alone."""
+    piece = ""
+    for line in lines:
+        if piece and len(piece) + len(line) > select.PIPE_BUF:
+            yield piece
+            piece = ""
+        piece += line
+    yield piece
 
 
 def json_line(record: RequestRecord, timestamp: str) -> str:

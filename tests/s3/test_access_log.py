@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from select import PIPE_BUF
 from typing import Any
 
 from hypothesis import given
@@ -144,6 +145,26 @@ class AccessLogTests(SynchronousTestCase):
             self.log.observe(record())
         self.assertEqual(len(self.lines()), 1000)
         self.log.close()
+
+    def test_whole_lines(self) -> None:
+        """What goes to a file is one write; into a pipe, which others may write to as well, go whole lines, as many as a
+        pipe takes together."""
+        written: list[bytes] = []
+        for number in range(100):
+            self.log.observe(record(uri="/" + "x" * number))
+        self.patch(os, "write", lambda descriptor, data: written.append(data) or len(data))
+        self.log.flush()
+        self.assertEqual(len(written), 1)
+        written.clear()
+        standard_error = AccessLog(self.clock)
+        standard_error.open()
+        for number in (*range(100), 2 * PIPE_BUF):
+            standard_error.observe(record(uri="/" + "x" * number))
+        standard_error.flush()
+        self.assertTrue(all(piece.endswith(b"\n") for piece in written))
+        self.assertEqual([len(piece) > PIPE_BUF for piece in written], [False] * (len(written) - 1) + [True])
+        self.assertLess(len(written), 20)
+        self.assertEqual(b"".join(written).count(b"\n"), 101)
 
     def test_close_loses_nothing(self) -> None:
         """What waits is written when the log is closed, and nothing is left to be done later."""
