@@ -147,12 +147,17 @@ class AccessLogTests(SynchronousTestCase):
         self.log.close()
 
     def test_whole_lines(self) -> None:
-        """What goes to a file is one write; into a pipe, which others may write to as well, go whole lines, as many as a
-        pipe takes together."""
+        """What goes to a file is one write; into a pipe, to which others may write as well, go whole lines, as many as it
+        takes together."""
         written: list[bytes] = []
         for number in range(100):
             self.log.observe(record(uri="/" + "x" * number))
-        self.patch(os, "write", lambda descriptor, data: written.append(data) or len(data))
+
+        def write(descriptor: int, data: bytes) -> int:
+            written.append(data)
+            return len(data)
+
+        self.patch(os, "write", write)
         self.log.flush()
         self.assertEqual(len(written), 1)
         written.clear()
