@@ -1,6 +1,6 @@
 """What is changed in a recorded server, from outside, by name.
 
-The first two make rare things frequent. All others are mistakes, each of a kind that a store has made somewhere, which
+The first three make rare things frequent. All others are mistakes, each of a kind that a store has made somewhere, which
 the replay must find: the figure of a replay that finds nothing is worth as much as the list of what it would find.
 """
 
@@ -59,6 +59,11 @@ def small_log() -> None:
 def frequent_sweep() -> None:
     """The sweeper comes all the time."""
     put(timers, "SWEEP_INTERVAL", 0.1)
+
+
+def frequent_look() -> None:
+    """A server that found its disk full looks all the time whether there is space again."""
+    put(timers, "SPACE_INTERVAL", 0.05)
 
 
 # -- mistakes ---------------------------------------------------------------------------------------------------------
@@ -211,7 +216,7 @@ def migration_in_steps() -> None:
 
 def unverified_reads() -> None:
     """What is read is sent without a look at its checksums."""
-    reading.verify_frame = reading.verify_all = _nothing  # type: ignore[assignment]
+    reading.verify_frame = reading.verify_all = _nothing  # type: ignore[attr-defined,assignment]
 
 
 def missing_is_absent() -> None:
@@ -232,6 +237,7 @@ PATCHES: dict[str, Callable[[], None]] = {
     for patch in (
         small_log,
         frequent_sweep,
+        frequent_look,
         no_file_sync,
         no_directory_sync,
         no_parent_sync,
