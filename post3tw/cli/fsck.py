@@ -74,7 +74,8 @@ class _Report:
             print(json.dumps({**counts, "objects": check.objects, "bytes": check.size, "quick": check.quick}))
             return
         read = "contents not read" if check.quick else f"{check.objects} objects, {shown_size(check.size)} read"
-        verdict = "in order" if not found else f"{found} findings, {found - check.left} put right, {check.left} left"
+        findings = f"{found} finding{'s' * (found != 1)}, {found - check.left} put right, {check.left} left"
+        verdict = findings if found else "in order"
         print(f"{verdict}; {read}")
 
 
