@@ -2,6 +2,7 @@
 
     post3 backup ./data /mnt/backup             a snapshot of this moment; only blobs that are new are copied
     post3 backup ./data /mnt/backup --keep 7    and keep the last seven
+    post3 backup ./data /mnt/backup --blobs-only  files whose index is in PostgreSQL
     post3 restore /mnt/backup ./restored        the way back
 
 What is interrupted is gone on with by the same command. Keys are not in it: neither DATA/credentials nor an identities
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from post3tw.cli.progress import Progress, shown_size
 from post3tw.model.errors import DomainError, InsufficientStorage
 from post3tw.storage.backup.layout import Backup
-from post3tw.storage.backup.making import make_backup, prune
+from post3tw.storage.backup.making import copy_blobs, make_backup, prune
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.interfaces import StoreRefused
 
@@ -46,6 +47,11 @@ def reason(error: Exception) -> str:
 
 def _backup(options: argparse.Namespace) -> int:
     progress, backup = Progress("backup"), Backup(options.backup)
+    if options.blobs_only:
+        copied, size = at_once(copy_blobs(options.directory, backup, progress))
+        progress.end()
+        print(f"{copied} new blobs, {shown_size(size)}")
+        return COMPLETE
     made = at_once(make_backup(options.directory, backup, progress))
     progress.end()
     manifest = made.manifest
@@ -79,4 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "backup", metavar="BACKUP", help="the directory of the backup, which is made when it is missing"
     )
     parser.add_argument("--keep", type=int, default=0, metavar="N", help="remove all snapshots but the newest N")
+    parser.add_argument(
+        "--blobs-only", action="store_true", help="copy blobs whose index is in PostgreSQL, and dumped by pg_dump"
+    )
     return parser

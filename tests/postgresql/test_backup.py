@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from post3tw.cli import main
+from post3tw.storage.keeping import copying
 from post3tw.testing.postgresql import Cluster, database_of, give
 from tests.hostile.ledger import MIB, Content
 from tests.postgresql.case import Load, NodesCase, client
@@ -35,6 +42,44 @@ class DumpTests(NodesCase):
         )
         self.assertEqual(cluster.query(orphans, database=database_of(restored)), [(0,)])
         self.assertEqual(client(again.endpoint).ask("PUT", "/bucket/new", body=b"new").status, 200)
+
+    def test_files(self) -> None:
+        """A dump and the blobs beside it, both under the lock, are one moment too; only new blobs are copied again."""
+        cluster = self.start_cluster()
+        dsn = cluster.create_database()
+        data, saved, restored = (Path(self.mktemp()).absolute() for _ in range(3))
+        node = self.start_node(dsn, "--durability=relaxed", "--blobs=files", f"--data-dir={data}", "--blob-grace=0s")
+        self.make_bucket(node)
+        self.assertEqual(client(node.endpoint).ask("PUT", "/bucket/large", body=LARGE).status, 200)
+        dump = cluster.directory / "post3.dump"
+        with Load([node.endpoint], count=4) as load:
+            self.assertTrue(load.wait_for(20))
+            with copying(str(data)):
+                cluster.run("pg_dump", "--format=custom", f"--file={dump}", dsn)
+                self.assertTrue(load.wait_for(20))
+                self.assertEqual(self.post3("backup", str(data), str(saved), "--blobs-only"), 0)
+            self.assertTrue(load.wait_for(20))
+        self.assertEqual(node.stop(), 0)
+        self.assertEqual(self.post3("backup", str(data), str(saved), "--blobs-only"), 0)
+        again = cluster.create_database()
+        cluster.run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={again}", str(dump))
+        shutil.copytree(saved / "blobs", restored / "blobs")
+        self.assertEqual(self.post3("fsck", "--quick", str(restored), "--blobs", "files", "--dsn", again), 1)
+        self.assertIn(
+            "stranger", self.said
+        )  # of after the dump: blobs that it does not know; all that it knows are there
+        self.post3("fsck", str(restored), "--blobs", "files", "--dsn", again)
+        self.assertNotIn("damaged", self.said)
+        served = self.start_node(again, "--blobs=files", f"--data-dir={restored}")
+        self.assertEqual(client(served.endpoint).ask("GET", "/bucket/large").body, LARGE)
+
+    def post3(self, *arguments: str) -> int:
+        """Run the command: its exit status."""
+        out = StringIO()
+        with redirect_stdout(out), redirect_stderr(out):
+            status = main(arguments)
+        self.said = out.getvalue()
+        return status
 
 
 class PointInTimeTests(NodesCase):

@@ -90,7 +90,7 @@ class BlobCopy:
     async def run(self, inspection: Inspection) -> None:
         """Copy what an index needs. One that is damaged where it comes from is left out, and remembered."""
         async for blob in needed_blobs(inspection):
-            if self.target is None or not self._is_there(self.target.path(blob.blob_id), blob.size):
+            if self.target is None or not is_there(self.target, blob.blob_id, blob.size):
                 try:
                     await self._copy(blob)
                 except CorruptedData:
@@ -100,18 +100,6 @@ class BlobCopy:
                 self.size += blob.size
             self.done += blob.size
             self.progress(self.done)
-
-    def _is_there(self, path: str, size: int) -> bool:
-        """Whether the blob is there; one that is too short or too long is none, and is removed."""
-        files = self.source.files
-        with files.errors(path):
-            try:
-                if files.call(os.stat, path).st_size == size:
-                    return True
-            except FileNotFoundError:
-                return False
-        files.unlink(path)
-        return False
 
     async def _copy(self, blob: Needed) -> None:
         placement = Placement(blob.size, blob=blob.blob_id, crcs=blob.crcs)
@@ -132,6 +120,19 @@ class BlobCopy:
             raise
         finally:
             reader.close()
+
+
+def is_there(target: FileBlobs, blob_id: bytes, size: int) -> bool:
+    """Whether a blob is there; one that is too short or too long is none, and is removed."""
+    files, path = target.files, target.path(blob_id)
+    with files.errors(path):
+        try:
+            if files.call(os.stat, path).st_size == size:
+                return True
+        except FileNotFoundError:
+            return False
+    files.unlink(path)
+    return False
 
 
 async def _read(reader: Any, offset: int, length: int) -> bytes:

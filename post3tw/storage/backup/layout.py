@@ -32,6 +32,9 @@ from post3tw.storage.threads import NoThreads
 
 INDEX = "index.sqlite3"
 MANIFEST = "manifest.json"
+BLOBS_ONLY = "blobs only"
+"""In place of the id of a store: what this backup belongs to is not in it."""
+
 _FORMAT = 1
 _NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 _PIECE = 1 << 20

@@ -19,12 +19,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 from attrs import frozen
 
-from post3tw.storage.backup.blobs import BlobCopy, is_needed, needed_sizes
-from post3tw.storage.backup.layout import INDEX, Backup, Manifest, sha256_of
+from post3tw.storage.backup.blobs import BlobCopy, is_needed, is_there, needed_sizes
+from post3tw.storage.backup.layout import BLOBS_ONLY, INDEX, Backup, Manifest, sha256_of
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
@@ -37,6 +37,8 @@ Progress = Callable[[str, float], None]
 
 _PAGES = 4096
 """Pages of the index that are copied at a time."""
+
+_PIECE = 1 << 20
 
 
 @frozen
@@ -89,6 +91,45 @@ async def make_backup(data_dir: str, backup: Backup, progress: Progress, now: Ca
         manifest = Manifest(int(taken * 1000), store, size, digest, count, total, damaged)
         name = backup.add_snapshot(time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(taken)), directory, manifest)
         return Made(name, manifest, copy.copied, copy.size)
+
+
+async def copy_blobs(data_dir: str, backup: Backup, progress: Progress) -> tuple[int, int]:
+    """Copy the blobs of a directory whose index is somewhere else, and is dumped by somebody else: all that are there
+    and that the backup does not have, as they are. How many, and how many bytes.
+
+    Raises:
+        StoreRefused: the directory has none, or the backup cannot be used.
+        InsufficientStorage, StorageFailed: the disk of the backup.
+    """
+    source = FileBlobs(Files(), NoThreads(), os.path.join(data_dir, "blobs"), os.path.join(data_dir, "tmp"))
+    if not os.path.isdir(source.directory):
+        raise StoreRefused(f"{data_dir} has no blobs")
+    copied = size = 0
+    with backup.written(BLOBS_ONLY), copying(data_dir):
+        async for batch in source.batches():
+            progress("blobs", batch[0][-2] / 256)  # directories are named after these bytes
+            for blob_id in batch:
+                with suppress(FileNotFoundError):  # a write that was given up when it was done
+                    if not is_there(backup.blobs, blob_id, os.path.getsize(source.path(blob_id))):
+                        size += await _copy_as_it_is(source, backup.blobs, blob_id)
+                        copied += 1
+    return copied, size
+
+
+async def _copy_as_it_is(source: FileBlobs, target: FileBlobs, blob_id: bytes) -> int:
+    reader, done = source.files.open(source.path(blob_id)), 0
+    writer = await target.create(blob_id)
+    try:
+        while data := reader.read(done, _PIECE):
+            await writer.write(data)
+            done += len(data)
+        await writer.finish()
+    except BaseException:
+        await writer.abandon()
+        raise
+    finally:
+        reader.close()
+    return done
 
 
 async def prune(data_dir: str, backup: Backup, keep: int) -> tuple[int, int]:
