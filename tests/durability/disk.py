@@ -317,7 +317,7 @@ class Disk:
     def _content(self, number: int, choice: Choice) -> tuple[object, Callable[[], bytes]]:
         file = self.files[number]
         key: tuple[object, ...] = (number, file.version)
-        kept = choice.content(number, file)
+        kept = choice.content(number, file) if file.pending else ()
         if kept is None:
             grown = max(len(file.durable), file.size)
             return (*key, "zeros", grown), lambda: bytes(file.durable).ljust(grown, b"\0")
