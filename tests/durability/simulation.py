@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from hashlib import md5, sha256
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -33,6 +33,7 @@ from tests.durability.lines import Line
 from tests.durability.register import Call, Kind, Outcome, unexplained
 from tests.durability.scheduler import Scheduler, Stuck
 from tests.durability.sound import accidents
+from tests.durability.values import body_of, etag_of, value_of
 from tests.durability.world import World, memory
 from tests.hostile.raw import Fields, Reply
 
@@ -58,17 +59,6 @@ class Summary:
     lives: int
     steps: int
     digest: str
-
-
-def body_of(value: str, large: bool) -> bytes:
-    """The bytes that stand for a value: in the index, or in a blob."""
-    return f"{value}.".encode() * (9000 if large else 7)
-
-
-def value_of(body: bytes) -> str:
-    """The value that bytes stand for; "wrong …" for bytes that nobody has written."""
-    value = body.partition(b".")[0].decode("latin-1")
-    return value if body in (body_of(value, False), body_of(value, True)) else f"wrong {body[:40]!r} ({len(body)})"
 
 
 @define(eq=False)
@@ -115,7 +105,7 @@ class SimulatedClient:
         expected = None
         if kind is Kind.REPLACE:
             large, expected = simulation.random_value(key, self.random)
-            headers = [(b"if-match", b'"%b"' % md5(body_of(expected, large)).hexdigest().encode())]
+            headers = [(b"if-match", etag_of(expected, large))]
         large = self.random.random() < 0.3
         body = b"" if value is None else body_of(value, large)
         if value is not None:
