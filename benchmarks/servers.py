@@ -30,6 +30,7 @@ def own_server(directory: str | None, options: Sequence[str], name: str = "post3
         made = make_certificate(Path(place))
         settings = [
             f"--listen={_TLS.format(made.certificate, made.private_key)}",
+            "--workers=auto",
             "--access-log=/dev/null",
             "--blob-grace=1s",
             *options,

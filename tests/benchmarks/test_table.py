@@ -33,7 +33,7 @@ class TableTests(TestCase):
         await in_thread(server.start)
         self.addCleanup(in_thread, server.stop)
         out, results = await self.run_table(
-            *("--cells=put-4k", "--clients=4", "--name=the-same"),
+            *("--cells=put-4k", "--clients=4", "--name=the-same", "--server-option=--workers=1"),
             *(f"--against={server.endpoint}", f"--pid={server.pid}"),
             *(f"--access-key={server.access_key}", f"--secret-key={server.secret_key}"),
         )
