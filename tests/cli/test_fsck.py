@@ -20,6 +20,7 @@ from post3tw.service.objects import Objects
 from post3tw.service.store import Store
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
+from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.storage.threads import NoThreads
 from post3tw.testing.blob_fixture import noise
 from tests.backends import new_server, open_postgres, started
@@ -112,6 +113,27 @@ class FsckTests(DirectoryCase):
         kinds = [kind for kind, _ in self.findings()]
         self.assertIn("database", kinds)
         self.assertIn("damaged", kinds)
+
+    async def test_damaged_rows(self) -> None:
+        """Of versions whose rows are in a destroyed page the names are told, and all others are read."""
+
+        async def fill(store: Store) -> None:
+            bucket = await store.index.read(lambda tx: find_bucket(tx, "", "bucket"))
+            assert bucket is not None
+            for number in range(300):
+                await self.put(store, bucket, f"key{number:03}", noise(100, number))
+
+        await self.at_work(fill)
+        with open(self.path / "index.sqlite3", "r+b") as file:
+            pages = [file.read(4096) for _ in range((self.path / "index.sqlite3").stat().st_size // 4096)]
+            at, page = next(each for each in enumerate(pages) if each[1][0] == 13 and b"key150" in each[1])
+            file.seek(at * 4096)
+            file.write(bytes(4096))
+        lost = {b"key%03d" % number for number in range(300) if b"key%03d" % number in page}
+        said = self.fsck(status=1)
+        self.assertIn(f"{300 + 9} objects", said)
+        found = {line.split(":")[2].rpartition("/")[2].encode() for line in said.splitlines() if "its row" in line}
+        self.assertEqual(found, lost)
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ async def what_is_wrong(held: Held, read: Read, blobs: IBlobStore, meter: Meter)
     Raises:
         SlowDown, ServiceUnavailable and the like: it cannot be said now.
     """
+    if held.unreadable:
+        return held.unreadable
     for _ in range(2):  # once more, as what has gone or changed meanwhile is no damage
         try:
             await _verify(held, read, blobs, meter)

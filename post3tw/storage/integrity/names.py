@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from post3tw.storage.index.transactions.damage import UNREADABLE
 from post3tw.storage.interfaces import ITransaction
 
 
@@ -16,7 +17,7 @@ def name_of(buckets: dict[int, str], bucket_id: int, key: bytes, version_id: str
     escaped: keys come from others."""
     shown = key.decode(errors="backslashreplace")
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-    details = [f"versionId={version_id}"] if version_id else []
+    details = [f"versionId={version_id}"] if version_id not in ("", UNREADABLE) else []
     details += [f"partNumber={part}"] if part else []
     bucket = buckets.get(bucket_id, f"(bucket {bucket_id})")
     return f"s3://{bucket}/{shown}{'?' if details else ''}{'&'.join(details)}"

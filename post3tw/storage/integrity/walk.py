@@ -5,14 +5,18 @@ reads of a bounded number of rows; between them nothing is held, so it may take 
 is written behind it is met the next time. Going by names rather than by bytes finds what is missing as well as what is
 wrong, and knows whose it is.
 
+Where a page of the index cannot be read, the names of what it held usually can: they are in an index of their own. So
+what cannot be read is met as well, one by one, and the walk goes on behind it.
+
 Copies share a blob; it is enough to look at its bytes once. Of all that refer to it, the one whose reference comes
 first is `first`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,6 +31,8 @@ from post3tw.storage.index.rows import (
     part_from_row,
     version_from_row,
 )
+from post3tw.storage.index.sqlite.failures import IndexFailed
+from post3tw.storage.index.transactions.damage import UNREADABLE
 from post3tw.storage.interfaces import ITransaction, Transaction
 
 T = TypeVar("T")
@@ -75,6 +81,7 @@ class Held:
         placement: where they are.
         recorded: how many there are by the row of the blob; None when they are inline, or the row is missing.
         first: whether it is for this one to look at the bytes.
+        unreadable: why its row cannot be read; "" when it can. Then nothing is known but key and number.
     """
 
     bucket_id: int
@@ -86,6 +93,7 @@ class Held:
     placement: Placement
     recorded: int | None
     first: bool
+    unreadable: str = ""
 
     @property
     def place(self) -> bytes:
@@ -98,19 +106,17 @@ async def everything_held(read: Read, start: Position) -> AsyncGenerator[tuple[P
     for each version or upload that has none, or is done."""
     position = start
     while position.upload is None:
-        batch: Sequence[tuple[int, bytes, Version, Held | None]] = await read(
-            partial(_versions_behind, position=position)
-        )
-        for bucket_id, key, version, held in batch:
+        batch = await _some_versions(read, position)
+        for bucket_id, key, seq, version, held in batch:
             if held is not None:
                 yield position, held
-            if version.part_count is not None:
+            if version is not None and version.part_count is not None:
                 of = Held(bucket_id, key, version.id, version.seq, version.version_id, 0, Placement(0), None, False)
                 async for part in _parts(read, of):
                     yield position, part
-            position = Position(bucket_id, key, version.seq)
+            position = Position(bucket_id, key, seq)
             yield position, None
-        if len(batch) < _ROWS:
+        if not batch:
             position = Position(upload=b"")
     while uploads := await read(partial(_uploads_behind, upload=position.upload)):
         for upload_id, bucket_id, key in uploads:
@@ -139,8 +145,9 @@ async def still_held(tx: ITransaction, held: Held) -> bool:
 
 _BLOB = "o.size, (SELECT r.holder FROM blob_references r WHERE r.blob = {0}.blob ORDER BY r.holder LIMIT 1)"
 _VERSIONS = f"SELECT {VERSION_COLUMNS}, v.bucket, v.key, {_BLOB.format('v')} FROM {FROM_VERSIONS} WHERE"
-_OLDER = f"{_VERSIONS} v.bucket = ? AND v.key = ? AND v.seq < ? ORDER BY v.seq DESC LIMIT ?"
-_FOLLOWING = f"{_VERSIONS} (v.bucket, v.key) > (?, ?) ORDER BY v.bucket, v.key, v.seq DESC LIMIT ?"
+_NAMES = "SELECT v.bucket, v.key, v.seq FROM versions v WHERE"
+_OLDER = " v.bucket = ? AND v.key = ? AND v.seq < ? ORDER BY v.seq DESC LIMIT ?"
+_FOLLOWING = " (v.bucket, v.key) > (?, ?) ORDER BY v.bucket, v.key, v.seq DESC LIMIT ?"
 _PARTS = (
     f"SELECT {PART_COLUMNS}, {_BLOB.format('p')} FROM {FROM_PARTS} WHERE p.owner = ? AND p.number > ?"
     " ORDER BY p.number LIMIT ?"
@@ -148,14 +155,49 @@ _PARTS = (
 _UPLOADS = "SELECT u.id, u.bucket, u.key FROM uploads u WHERE u.id > ? ORDER BY u.id LIMIT ?"
 
 
-async def _versions_behind(tx: ITransaction, position: Position) -> list[tuple[int, bytes, Version, Held | None]]:
+_Met = tuple[int, bytes, int, Version | None, Held | None]
+"""Bucket, key and number, the version if it can be read, and what it has."""
+
+
+async def _some_versions(read: Read, position: Position) -> list[_Met]:
+    """Versions behind a position; none only at the end."""
+    met: list[_Met] = []
+    try:
+        met = await read(partial(_versions_behind, position=position))
+    except IndexFailed:
+        for bucket_id, key, seq in await read(partial(_rows_behind, position=position, columns=_NAMES)):
+            try:
+                met += await read(partial(_versions_behind, position=Position(bucket_id, key, seq + 1), limit=1))
+            except IndexFailed as error:
+                place = hashlib.blake2b(key, key=b"%d %d" % (bucket_id, seq), digest_size=16).digest()
+                lost = Held(
+                    bucket_id,
+                    key,
+                    place,
+                    seq,
+                    UNREADABLE,
+                    0,
+                    Placement(0),
+                    None,
+                    True,
+                    f"its row cannot be read: {error}",
+                )
+                met.append((bucket_id, key, seq, None, lost))
+    return met
+
+
+async def _rows_behind(tx: ITransaction, position: Position, columns: str, limit: int = _ROWS) -> list[Any]:
     rows: list[Any] = []
     if position.seq is not None:
-        rows += await tx.all(_OLDER, position.bucket_id, position.key, position.seq, _ROWS)
-    if len(rows) < _ROWS:
-        rows += await tx.all(_FOLLOWING, position.bucket_id, position.key, _ROWS - len(rows))
-    found = []
-    for row in rows:
+        rows += await tx.all(columns + _OLDER, position.bucket_id, position.key, position.seq, limit)
+    if len(rows) < limit:
+        rows += await tx.all(columns + _FOLLOWING, position.bucket_id, position.key, limit - len(rows))
+    return rows
+
+
+async def _versions_behind(tx: ITransaction, position: Position, limit: int = _ROWS) -> list[_Met]:
+    found: list[_Met] = []
+    for row in await _rows_behind(tx, position, _VERSIONS, limit):
         version, (bucket_id, key, recorded, first) = version_from_row(row), row[-4:]
         held = None
         if version.placement is not None and version.size:
@@ -163,7 +205,7 @@ async def _versions_behind(tx: ITransaction, position: Position) -> list[tuple[i
             held = Held(
                 bucket_id, key, version.id, version.seq, version.version_id, 0, version.placement, recorded, one
             )
-        found.append((bucket_id, key, version, held))
+        found.append((bucket_id, key, version.seq, version, held))
     return found
 
 

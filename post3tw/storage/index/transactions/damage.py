@@ -12,6 +12,9 @@ from attrs import frozen
 
 from post3tw.storage.interfaces import ITransaction
 
+UNREADABLE = "?"
+"""In place of a version id, where the row of the version itself cannot be read."""
+
 
 @frozen
 class Damage:
@@ -22,7 +25,7 @@ class Damage:
         bucket_id: the bucket of one that has these bytes, as are the following.
         key: its key.
         owner: the id of the version, or of the upload.
-        version_id: as clients see it; "" for a part of an upload.
+        version_id: as clients see it; "" for a part of an upload, or UNREADABLE.
         part: the number of the part that has the bytes; 0 where there are no parts.
         found: when, in milliseconds since the epoch.
         reason: what is wrong, for people.
@@ -47,7 +50,8 @@ _LIST = (
     "SELECT place, bucket, key, owner, version, part, found, reason FROM damage WHERE place > ? ORDER BY place LIMIT ?"
 )
 _GONE = (
-    "SELECT d.place FROM damage d WHERE NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = d.place)"
+    f"SELECT d.place FROM damage d WHERE d.version <> '{UNREADABLE}'"
+    " AND NOT EXISTS (SELECT 1 FROM blob_references r WHERE r.blob = d.place)"
     " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.bucket = d.bucket AND v.key = d.key AND v.id = d.owner"
     " AND (v.body = d.place OR v.blob = d.place OR v.id = d.place))"
     " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.owner = d.owner AND p.number = d.part"
