@@ -1,7 +1,7 @@
 """What is changed in a recorded server, from outside, by name.
 
-The first three make rare things frequent. All others are mistakes, each of a kind that a store has made somewhere, which
-the replay must find: the figure of a replay that finds nothing is worth as much as the list of what it would find.
+The first three make rare things frequent. All others are mistakes, each of a kind that a store has made somewhere,
+which the replay must find: the figure of a replay that finds nothing is worth what the list of its finds is.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ SMALL, LARGE, PART = 3000, 150_000, 5 << 20
 """Bytes: in the index; in a file; of every part but the last."""
 
 
+_KEYS = 6
+
+
 class Unexpected(Exception):
     """A request that should have succeeded did not."""
 
@@ -35,6 +38,8 @@ class Person:
         random: what it does.
         deeds: what it was answered.
         holds: what there is of its own.
+        asked: the requests, as far as they name keys.
+        sent: digests of what it has ever sent.
     """
 
     client: Client
@@ -42,6 +47,8 @@ class Person:
     random: Random
     deeds: list[Deed] = field(factory=list)
     holds: dict[Name, Value] = field(factory=dict)
+    asked: list[str] = field(factory=list)
+    sent: set[str] = field(factory=set)
     _connection: Connection | None = field(default=None, init=False)
 
     def work(self, count: int, chosen: Sequence[str] = ()) -> None:
@@ -50,6 +57,22 @@ class Person:
         with self.client.connect() as self._connection:
             for name in self.random.choices(list(weights), list(weights.values()), k=count):
                 getattr(self, name)()
+
+    def see(self) -> dict[Name, Value]:
+        """What there is behind its keys and versions now, but for tags, which GetObject does not tell."""
+        seen: dict[Name, Value] = {}
+        keys = [f"{self.name}-{number}" for number in range(_KEYS)]
+        names: list[Name] = [("object", bucket, key) for bucket in (PLAIN, VERSIONED) for key in keys]
+        names += [name for name, value in self.holds.items() if name[0] == "version" and value != MARKER]
+        with self.client.connect() as self._connection:
+            for name in names:
+                self._connection.send(self.client.message("GET", _target(name)))
+                reply = self._connection.reply("GET")
+                if reply.status == 200:
+                    seen[name] = _seen(reply)
+                elif reply.status != 404:
+                    seen[name] = f"{reply.status} {reply.code}"
+        return seen
 
     def prepare(self) -> None:
         """Make the buckets."""
@@ -172,9 +195,11 @@ class Person:
             for name, (content, _) in parts.items()
         )
         document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        content = _content(b"".join(body for _, body in parts.values()))
+        self.sent.add(content.sha256)
         reply = self._ask("POST", f"/{PLAIN}/{key}?uploadId={upload}", body=document)
         whole = evolve(
-            _content(b"".join(body for _, body in parts.values())),
+            content,
             content_type="text/plain",
             metadata=(("upload", key),),
             etag=_found("ETag", reply).replace("&quot;", "").strip('"'),
@@ -204,7 +229,7 @@ class Person:
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _key(self) -> str:
-        return f"{self.name}-{self.random.randrange(6)}"
+        return f"{self.name}-{self.random.randrange(_KEYS)}"
 
     def _some_object(self, *buckets: str) -> Name | None:
         names = [name for name in self.holds if name[0] == "object" and (not buckets or name[1] in buckets)]
@@ -230,6 +255,8 @@ class Person:
 
     def _ask(self, method: str, target: str, headers: Fields = (), body: bytes = b"") -> Reply:
         assert self._connection is not None
+        self.asked.append(target + body[:1000].decode("latin-1"))
+        self.sent.add(hashlib.sha256(body).hexdigest())
         self._connection.send(self.client.message(method, target, headers, body))
         reply = self._connection.reply(method)
         if reply.status not in (200, 204) or b"<Error>" in reply.body:
@@ -264,6 +291,21 @@ _WEIGHTS = {
 
 def _content(body: bytes) -> Content:
     return Content(hashlib.sha256(body).hexdigest(), len(body))
+
+
+def _target(name: Name) -> str:
+    return f"/{name[1]}/{name[2]}" + (f"?versionId={name[3]}" if name[0] == "version" else "")
+
+
+def _seen(reply: Reply) -> Content:
+    prefix = "x-amz-meta-"
+    metadata = [(name.removeprefix(prefix), value) for name, value in reply.headers.items() if name.startswith(prefix)]
+    return evolve(
+        _content(reply.body),
+        etag=reply.headers["etag"].strip('"'),
+        content_type=reply.headers["content-type"],
+        metadata=tuple(sorted(metadata)),
+    )
 
 
 def _headers(content: Content) -> list[tuple[bytes, bytes]]:
