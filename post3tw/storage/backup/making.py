@@ -23,11 +23,13 @@ from contextlib import ExitStack, closing, suppress
 
 from attrs import frozen
 
+from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.backup.blobs import BlobCopy, is_needed, is_there, needed_sizes
 from post3tw.storage.backup.layout import BLOBS_ONLY, INDEX, Backup, Manifest, sha256_of
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
+from post3tw.storage.index.sqlite.failures import translated
 from post3tw.storage.index.sqlite.inspection import inspected
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.storage.keeping import copying
@@ -179,6 +181,8 @@ def _copy_index(source: str, target: str, progress: Progress) -> None:
         with inspected(target, older=True) as inspection:
             (verdict,) = inspection.connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
+        if isinstance(full := translated(error), InsufficientStorage):
+            raise full from error
         verdict = str(error)
     if verdict != "ok":
         raise StoreRefused(f"{source} is damaged ({verdict}): no snapshot is made of it; `post3 fsck` says more")

@@ -16,13 +16,14 @@ round did not meet it again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import ClassVar
 
 from attrs import define, field
 from twisted.logger import Logger
 
+from post3tw.model.errors import ServiceUnavailable, SlowDown
 from post3tw.model.ids import IdSource
 from post3tw.storage.index.sqlite.failures import IndexFailed
 from post3tw.storage.index.transactions import damage as rows
@@ -80,7 +81,11 @@ class Scrub:
     _turn: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
-        """Do a slice of what is due, if anything is."""
+        """Do a slice of what is due, if anything is. What cannot be asked now is asked the next time."""
+        with suppress(ServiceUnavailable, SlowDown):
+            await self._run()
+
+    async def _run(self) -> None:
         await self._forget_gone()
         now = self.ids.now()
         kept = await self.index.read(rows.load_progress)

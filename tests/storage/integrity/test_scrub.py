@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from post3tw.api import types
-from post3tw.model.errors import CorruptedData
+from post3tw.model.errors import CorruptedData, ServiceUnavailable
 from post3tw.service.multipart import Multipart
 from post3tw.storage.index.transactions.damage import known_damage
 from post3tw.storage.integrity.scrub import SLICE, Scrub
@@ -103,6 +104,33 @@ class ScrubTests(ObjectCase):
         await self.scrub.run()
         self.assertEqual((await self.damaged(), self.scrub.damaged), ([(b"b", "null", 0)], 1))
         self.assertEqual((await self.get("a")).body, b"new")
+
+    async def test_reads(self) -> None:
+        """Whatever is read of damaged bytes is an error, also through a copy; of other MiB of the object it is what was
+        written, and what is known without the bytes is known."""
+        data = noise(3 * MIB)
+        await self.put("large", data)
+        await self.put("small", data[:100])
+        await flip_blob(self.store, await self.blob_of("large"), MIB + 5)
+        await flip_body(self.store, await self.body_of("small"), 50)
+        await self.copy("large", "copy of large")
+        await self.copy("small", "copy of small")
+        for key in ("large", "small", "copy of large", "copy of small"):
+            first = MIB if "large" in key else 0
+            await self.fails(CorruptedData, self.get(key))
+            await self.fails(CorruptedData, self.get(key, range=f"bytes={first}-{first + 9}"))
+            self.assertEqual((await self.head(key)).content_length, len(data) if first else 100)
+        for first in (0, 2 * MIB):
+            found = await self.get("copy of large", range=f"bytes={first}-{first + 99}")
+            self.assertEqual(found.body, data[first : first + 100])
+
+    async def test_away(self) -> None:
+        """A store that cannot be asked just now is no failure; the next look finds what is due."""
+        await self.put("key", noise(100))
+        with mock.patch.object(type(self.store.index), "read", side_effect=ServiceUnavailable):
+            await self.scrub.run()
+        await self.scrub.run()
+        self.assertEqual(self.scrub.objects, 1)
 
     async def test_log(self) -> None:
         """The line in the log names bucket, key and version, with nothing in it that a terminal would obey."""
