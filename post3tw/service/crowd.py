@@ -2,9 +2,9 @@
 
 A frame is verified whole, so it is read whole, and normally it goes to the connection whole, while the next one is
 read: up to two frames for each answer. Clients that ask for much and take nothing would turn that into gigabytes. So
-answers count what they hold. Beyond a first bound they read nothing ahead; beyond a second one they give the connection
-a slice of a frame, forget the rest, and read and verify the frame again when the slice has left. That costs time, of
-which a server of slow clients has plenty, and hardly any memory.
+answers count what they hold. Beyond a first bound they read nothing ahead. Beyond a second one they keep no more than
+the first slice of a frame that they have verified, and the checksums of the others, which are read again one by one as
+the connection takes them: hardly any memory, and no byte unverified.
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ from zope.interface import implementer
 
 from post3tw.model.errors import ClientGone
 from post3tw.model.version import Placement
-from post3tw.service.crowd import Share
+from post3tw.service.crowd import SLICE, Share
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.store import Store
-from post3tw.storage.frames import covering, frame_size, part_of_frame, verify_all, verify_frame
+from post3tw.storage.frames import covering, frame_size, part_of_frame, verify_again, verify_all, verify_frame
 from post3tw.storage.index.transactions import blobs as rows
 from post3tw.storage.interfaces import IBlobReader
-from post3tw.wire.checksums import FRAME
+from post3tw.wire.checksums import FRAME, frame_crcs
 
 T = TypeVar("T")
 
@@ -78,28 +78,36 @@ async def _frames(store: Store, pieces: AsyncIterator[Piece], share: Share) -> A
         reader = await store.blobs.open(placement.blob)
         try:
             for number in covering(piece.first, piece.length):
-                sent, size = 0, 1
-                while sent < size:
-                    size, *kept = await _slice(reader, piece, number, sent, share)
-                    sent += len(kept[0])
-                    yield kept.pop()  # and hold it no longer
+                kept = [await _frame(reader, piece, number, share)]  # what is popped is held no longer by us
+                size = len(kept[0])
+                if size <= share.size:
+                    yield kept.pop()
+                    continue
+                sums = frame_crcs(kept[0], SLICE)
+                kept = [kept[0][:SLICE]]
+                yield kept.pop()
+                first = max(piece.first, number * FRAME)
+                for at in range(SLICE, size, SLICE):
+                    kept.append(await reader.read(first + at, min(SLICE, size - at)))
+                    verify_again(placement, number, kept[0], sums[at // SLICE * 4 : at // SLICE * 4 + 4])
+                    yield kept.pop()
         finally:
             reader.close()
 
 
-async def _slice(reader: IBlobReader, piece: Piece, number: int, sent: int, share: Share) -> tuple[int, bytes]:
-    """How many bytes of a frame belong to a piece, and those of them after `sent` that may be kept."""
-    size = share.size
-    if size < FRAME:
+async def _frame(reader: IBlobReader, piece: Piece, number: int, share: Share) -> bytes:
+    """The bytes of a frame that belong to a piece, once the whole of it is verified; in turn, if most of them will be
+    thrown away."""
+    sliced = share.size < FRAME
+    if sliced:
         await share.crowd.turns.acquire()
     try:
         data = await reader.read(number * FRAME, frame_size(piece.placement, number))
         verify_frame(piece.placement, number, data)
     finally:
-        if size < FRAME:
+        if sliced:
             share.crowd.turns.release()
-    data = part_of_frame(data, number, piece.first, piece.length)
-    return len(data), data[sent : sent + size]
+    return part_of_frame(data, number, piece.first, piece.length)
 
 
 async def _read_inline(store: Store, piece: Piece) -> bytes:

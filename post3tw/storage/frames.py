@@ -34,6 +34,12 @@ def verify_all(placement: Placement, data: bytes) -> None:
         raise _corrupted(placement, 0)
 
 
+def verify_again(placement: Placement, number: int, data: bytes, crc: bytes) -> None:
+    """Check that a part of frame `number` is what it was when the frame was verified. Raises CorruptedData."""
+    if frame_crcs(data) != crc:
+        raise _corrupted(placement, number)
+
+
 def part_of_frame(data: bytes, number: int, first: int, length: int) -> bytes:
     """The bytes of frame `number` that lie in the `length` bytes from `first` of the whole."""
     start = max(0, first - number * FRAME)

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 
-from post3tw.model.errors import ClientGone
+from post3tw.model.errors import ClientGone, CorruptedData
 from post3tw.service.crowd import PLENTY, READ_AHEAD, SLICE, Crowd
 from post3tw.service.reading import Piece
 from post3tw.testing.blob_fixture import noise
@@ -43,7 +43,7 @@ class BackPressureTests(ReadingCase):
 
     async def test_many_stuck_consumers(self) -> None:
         """When answers hold much together, one more reads nothing ahead; when they hold very much, it gives away a
-        slice of a frame at a time, each from a frame that is read and verified again. In the end it holds nothing."""
+        slice of a frame at a time, and reads the others when their turn comes. In the end it holds nothing."""
         store = await self.open_store()
         data = noise(2 * FRAME + 5)
         placement = await self.put(store, data)
@@ -63,6 +63,23 @@ class BackPressureTests(ReadingCase):
             await done
             self.assertTrue(connection.data == data[7:])
             self.assertEqual(held.crowd.bytes, others)
+
+    async def test_slices_are_verified(self) -> None:
+        """A slice that has changed since its frame was verified is not sent."""
+        store = await self.open_store()
+        placement = await self.put(store, noise(FRAME))
+        crowded = evolve(store, crowd=Crowd())
+        crowded.crowd.bytes = PLENTY
+        source, connection = await self.source(crowded, Piece(placement, 0, FRAME)), Connection(stuck=True)
+        done = source.deliver_to(connection)
+        self.assertEqual(len(connection.data), SLICE)
+        self.flip(placement, FRAME - 1)
+        with self.assertRaises(CorruptedData):
+            while not done.called:
+                connection.producer.resumeProducing()
+            await done
+        self.assertEqual(len(connection.data), FRAME - SLICE)
+        self.assertEqual(crowded.crowd.bytes, PLENTY)
 
     async def test_paused_from_the_start(self) -> None:
         """A consumer that is already full gets nothing until it says so."""
