@@ -81,20 +81,23 @@ class Writer:
 
     def run(self) -> None:
         """Work until the connection breaks or `stop` is set; in a thread."""
-        actions: list[tuple[int, Callable[[], None]]] = [
-            (8, self._put_small),
-            (4, self._put_large),
-            (4, self._delete),
-            (3, self._copy),
-            (1, self._multipart),
-        ]
-        chosen = [action for weight, action in actions for _ in range(weight)]
+        chosen = [action for weight, action in self.actions() for _ in range(weight)]
         try:
             with self.client.connect() as self._connection:
                 while not self.stop.is_set():
                     self.random.choice(chosen)()
         except OSError:
             return
+
+    def actions(self) -> list[tuple[int, Callable[[], None]]]:
+        """What it does, with weights."""
+        return [
+            (8, self._put_small),
+            (4, self._put_large),
+            (4, self._delete),
+            (3, self._copy),
+            (1, self._multipart),
+        ]
 
     def _key(self) -> str:
         return f"{self.name}-{self.random.randrange(12)}"
