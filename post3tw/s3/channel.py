@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from post3tw.s3.site import S3Site
 
 _AHEAD = 16384
+_READ = 64 * 1024
+_READ_LARGE = 256 * 1024
+"""How many bytes of a connection one call reads; more of them while a large body comes in."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -221,6 +224,7 @@ class S3Channel(http.HTTPChannel):
         if rest is not None:
             self._buffer = rest
             self._body = None
+            self.transport.bufferSize = _READ
             self._since = self.site.seconds()
             body.end()
 
@@ -255,6 +259,8 @@ class S3Channel(http.HTTPChannel):
             head.tls_version = self._tls_version()
         body = IncomingBody(self, head.content_length)
         self._body = None if body.complete else body
+        if (body.left or 0) > _READ_LARGE:
+            self.transport.bufferSize = _READ_LARGE
         self._since, self._mark = self.site.seconds(), 0
         request = self._request = S3Request(self, head, body)
         if self._refused:

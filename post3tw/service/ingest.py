@@ -1,10 +1,13 @@
 """Bodies in: hashed on the way, and placed.
 
 Theory of operation. A small body is collected, hashed and handed back, to be inserted by the very transaction that
-makes the object exist: no thread, no file, no lease. A larger one becomes a blob. Its lease row is committed first,
-so that the sweeper knows of every blob that can exist; then it is taken from the source frame by frame, each hashed
-in the CPU pool while it is written by the blob store. One frame is in work, at most two more wait, and the source is
-paused when they do.
+makes the object exist: no thread, no file, no lease. A larger one becomes a blob. It is taken from the source frame by
+frame, each hashed in the CPU pool while it is written by the blob store. One frame is in work, at most two more wait,
+and the source is paused when they do.
+
+The sweeper has to know of every blob that can exist, so its lease row is committed before the blob is finished; and
+before it is begun, unless the blob store forgets unfinished blobs by itself (`forgets_unfinished`): then the commit,
+which takes as long as a frame, goes on beside the first frames.
 
 The lease is renewed as data comes in, so a body may take as long as the protocol lets it. When anything fails (the
 source, the disk, a hash, the caller who cancels) the blob is abandoned; what remains is a row that the sweeper
@@ -140,6 +143,7 @@ class _Intake:
     draining: bool = False
     error: BaseException | None = None
     blob_id: bytes | None = None
+    lease: Deferred[None] | None = None
     writer: IBlobWriter | None = None
     renew_at: int = 0
     crcs: bytearray = field(factory=bytearray)
@@ -203,6 +207,8 @@ class _Intake:
         """Make the blob durable, if there is one, and say where the body is."""
         md5 = self.digests.md5()
         if self.writer is not None:
+            if self.lease is not None:
+                await self.lease
             await self.writer.finish()
             return Stored(Placement(self.size, blob=self.blob_id, crcs=bytes(self.crcs)), None, self.size, md5, digests)
         if not self.data:
@@ -215,6 +221,9 @@ class _Intake:
         self._fail(CancelledError())
         if self.drained is not None:
             await self.drained
+        if self.lease is not None:
+            self.lease.addErrback(lambda _: None)  # why the blob is abandoned, or nobody's business any more
+            self.lease.cancel()
         if self.writer is not None:
             await self.writer.abandon()
 
@@ -256,7 +265,11 @@ class _Intake:
             await self.store.index.run(partial(rows.renew_leases, blob_ids=[self.blob_id], lease_until=now + LEASE))
             return
         self.blob_id = self.store.ids.object_id()
-        await self.store.index.run(partial(rows.begin_blob, blob_id=self.blob_id, now=now, lease_until=now + LEASE))
+        begin = partial(rows.begin_blob, blob_id=self.blob_id, now=now, lease_until=now + LEASE)
+        if self.store.blobs.forgets_unfinished:
+            self.lease = Deferred.fromCoroutine(self.store.index.run(begin))
+        else:
+            await self.store.index.run(begin)
         self.writer = await self.store.blobs.create(self.blob_id)
 
     def _take(self) -> bytes:

@@ -105,6 +105,11 @@ class IBlobReader(Interface):
 class IBlobStore(Interface):
     """Immutable byte strings under 16-byte ids that we make. Knows no buckets, keys, frames or checksums."""
 
+    forgets_unfinished = Attribute(
+        "bool: of what was not finished nothing is left when the store is opened again, so that a blob may be begun"
+        " while the index does not know of it yet"
+    )
+
     async def start() -> None:
         """Open; clear what an earlier process left half written."""
 

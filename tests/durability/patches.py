@@ -86,8 +86,9 @@ def no_directory_sync() -> None:
 def no_parent_sync() -> None:
     """The directory of a blob is synced, but not the name that it has itself."""
 
-    def careless(self: FileBlobs, directory: str) -> None:
+    def careless(self: FileBlobs, directory: str) -> list[str]:
         os.makedirs(directory, exist_ok=True)
+        return []
 
     put(FileBlobs, "prepare_directory", careless)
 

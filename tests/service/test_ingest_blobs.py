@@ -17,16 +17,31 @@ from post3tw.model.errors import (
     ContentSHA256Mismatch,
     EntityTooLarge,
     InsufficientStorage,
+    SlowDown,
     StorageFailed,
 )
 from post3tw.service.ingest import INLINE_MAX, LEASE, RENEW_AFTER, ingest
+from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.index.transactions.blobs import condemn, place
+from post3tw.storage.interfaces import IIndex
 from post3tw.storage.threads import Threads
 from post3tw.testing.blob_fixture import noise
 from post3tw.wire.checksums import FRAME, frame_crcs
 from tests.service.bodies import HandFed, HeldThreads
 from tests.service.ingest_case import LIMIT, A, IngestCase
 from tests.service.stores import BytesBody
+
+
+class SlowIndex:
+    """An index whose transactions begin when the gate is opened."""
+
+    def __init__(self, index: IIndex) -> None:
+        self.gate: Deferred[None] = Deferred()
+        self._index = index
+
+    async def run(self, *arguments: Any) -> Any:
+        await self.gate
+        return await self._index.run(*arguments)
 
 
 class LargeBodyTests(IngestCase):
@@ -71,13 +86,12 @@ class LargeBodyTests(IngestCase):
             self.assertEqual(stored.digests[A.SHA1], hashlib.sha1(body).digest())
             self.assertTrue(await self.read(store, stored.placement) == body)
 
-    async def test_lease_comes_first(self) -> None:
-        """The lease is committed before the first byte is on disk."""
+    async def test_lease_comes_at_once(self) -> None:
+        """The lease is committed while the body comes."""
         store = await self.open_store()
         source = HandFed(length=FRAME)
         stored = self.begin(store, source)
         source.feed(noise(FRAME))
-        self.assertEqual(self.files.calls, [])
         await self.turn(store)
         now = store.ids.now()
         ((blob_id, created, until),) = await self.leases(store)
@@ -85,6 +99,49 @@ class LargeBodyTests(IngestCase):
         self.assertEqual(os.listdir(self.blobs.temporary), [blob_id.hex()])
         source.end()
         self.assertEqual((await stored).placement.blob, blob_id)
+
+    async def test_lease_comes_before_the_blob(self) -> None:
+        """No blob is finished whose lease is not committed, however long that takes."""
+        store = await self.open_store()
+        index: Any = SlowIndex(store.index)
+        source = HandFed(length=FRAME)
+        stored = self.begin(evolve(store, index=index), source)
+        source.feed(noise(FRAME))
+        source.end()
+        self.assertEqual((await self.blobs.blob_ids(), await self.leases(store)), ([], []))
+        index.gate.callback(None)
+        blob_id = (await stored).placement.blob
+        self.assertEqual(await self.blobs.blob_ids(), [blob_id])
+
+    async def test_no_lease(self) -> None:
+        """Without a lease there is no blob."""
+        store = await self.open_store()
+        for cancelled in (False, True):
+            index: Any = SlowIndex(store.index)
+            source = HandFed(length=FRAME)
+            stored = self.begin(evolve(store, index=index), source)
+            source.feed(noise(FRAME))
+            source.end()
+            if cancelled:
+                stored.cancel()
+            else:
+                index.gate.errback(SlowDown())
+            await self.assertFailure(stored, SlowDown, CancelledError)
+            await self.assert_nothing_left(store)
+            self.assertEqual(await self.leases(store), [])
+
+    async def test_stores_that_remember_wait_for_the_lease(self) -> None:
+        """Where unfinished blobs stay, none is begun before its lease is committed."""
+        store = await self.open_store()
+        self.patch(FileBlobs, "forgets_unfinished", False)
+        index: Any = SlowIndex(store.index)
+        source = HandFed(length=FRAME)
+        stored = self.begin(evolve(store, index=index), source)
+        source.feed(noise(FRAME))
+        self.assertEqual(self.files.calls, [])
+        index.gate.callback(None)
+        source.end()
+        await stored
 
     async def test_lease_is_renewed(self) -> None:
         """A body that takes long keeps its lease, also when less than a frame came meanwhile."""

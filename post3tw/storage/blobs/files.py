@@ -1,9 +1,11 @@
 """Blobs as files.
 
-Theory of operation. A blob is written to `tmp/<id>` and renamed to `blobs/<ab>/<cd>/<id>` when it is complete: file
-synced, then renamed, then the directory synced. A name in `blobs/` is therefore a whole blob, and everything in
-`tmp/` when the server starts is left over from a process that died. Names are 32 hex digits made from ids, never from
-anything a client sent; `abcd` are an id's last two bytes, which are random, where its first are the time.
+Theory of operation. A blob is written to `tmp/<id>` and renamed to `blobs/<ab>/<cd>/<id>` when it is complete; then
+the file is synced, then the directory. In this order one commit of the file system's journal does for all. Only then
+may a row refer to the blob: a name in `blobs/` that no row refers to may be anything, one that a row refers to is a
+whole blob. Everything in `tmp/` when the server starts is left over from a process that died. Names are 32 hex digits
+made from ids, never from anything a client sent; `abcd` are an id's last two bytes, which are random, where its first
+are the time.
 
 Directories appear when a blob first needs them, and their own names are synced then. A directory that exists was
 perhaps made just before a power cut, so the first use in each process syncs its name again.
@@ -29,7 +31,7 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from threading import Lock
-from typing import cast
+from typing import ClassVar, cast
 
 from attrs import define, field
 from zope.interface import implementer
@@ -73,6 +75,7 @@ class FileBlobs:
     durable: bool = True
     mark: str = ""
     alone: bool = True
+    forgets_unfinished: ClassVar[bool] = True
     _ready: set[str] = field(factory=set, init=False, repr=False)
     _familiar: dict[str, None] = field(factory=dict, init=False, repr=False)
 
@@ -136,16 +139,23 @@ class FileBlobs:
         if len(self._familiar) > _FAMILIAR:
             del self._familiar[next(iter(self._familiar))]
 
-    def prepare_directory(self, directory: str) -> None:
-        """Make sure that a directory, and those between it and ours, exist, durably. Runs in a thread."""
+    def prepare_directory(self, directory: str) -> list[str]:
+        """Make sure that a directory, and those between it and ours, exist. Runs in a thread.
+
+        Returns those whose names may not be durable yet, for `keep_names`.
+        """
         if directory == self.directory or directory in self._ready:
-            return
-        parent = os.path.dirname(directory)
-        self.prepare_directory(parent)
+            return []
+        unsure = self.prepare_directory(os.path.dirname(directory))
         self.files.make_directory(directory)
-        if self.durable:
-            self.files.sync_directory(parent)
-        self._ready.add(directory)
+        return [*unsure, directory]
+
+    def keep_names(self, directories: list[str]) -> None:
+        """Make the names of directories durable. Runs in a thread."""
+        for directory in directories:
+            if self.durable:
+                self.files.sync_directory(os.path.dirname(directory))
+            self._ready.add(directory)
 
     def _clear_temporary(self) -> None:
         for name in self.files.names(self.temporary):
@@ -154,9 +164,13 @@ class FileBlobs:
                 self.files.unlink(os.path.join(self.temporary, name))
 
     def _delete(self, paths: list[str]) -> None:
-        directories = {os.path.dirname(path) for path in paths if self.files.unlink(path)}
-        if self.durable:
-            for directory in sorted(directories):
+        for path in paths:
+            self.files.unlink(path)
+        if not self.durable:
+            return
+        # Also where there was nothing: an earlier attempt may have failed, or died, between removing and syncing.
+        for directory in sorted({os.path.dirname(path) for path in paths}):
+            if self.files.exists(directory):
                 self.files.sync_directory(directory)
 
     def _ids_in(self, directory: str) -> list[bytes]:
@@ -225,19 +239,20 @@ class FileWriter:
             self._usable = True
 
     def complete(self) -> None:
-        """Sync, close, rename, sync the directory."""
+        """Rename, sync, close, sync the directory."""
         store, directory = self._store, os.path.dirname(self._path)
         with self._lock:
             file = self._take()
+            unsure = store.prepare_directory(directory)
+            store.files.rename(self._temporary, self._path)
             if store.durable:
                 file.sync()
             if self._forgotten:
                 file.forget(0)
             file.close()
-            store.prepare_directory(directory)
-            store.files.rename(self._temporary, self._path)
             if store.durable:
                 store.files.sync_directory(directory)
+            store.keep_names(unsure)
 
     def discard(self) -> None:
         """Close and remove the file wherever it is by now."""

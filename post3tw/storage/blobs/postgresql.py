@@ -24,7 +24,7 @@ When a caller is cancelled the statement goes on to its end, and only then begin
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
 from psycopg import errors
@@ -87,6 +87,7 @@ class PostgresBlobs:
     block_size: int = BLOCK_SIZE
     durable: bool = True
     ahead: Ahead = field(factory=Ahead, init=False)
+    forgets_unfinished: ClassVar[bool] = False
 
     async def start(self) -> None:
         """See that the database answers. Its tables are made with those of the index."""
