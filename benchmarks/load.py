@@ -11,6 +11,7 @@ end and its status. How busy the process was is in the outcome; where that nears
 from __future__ import annotations
 
 import pickle
+import resource
 import select
 import socket
 import ssl
@@ -26,6 +27,7 @@ from benchmarks.answers import AnswerReader, BadAnswer
 from benchmarks.exchange import PATIENCE, Endpoint, Request
 
 _PIECE = 1 << 20
+_LOOK_AFTER = 0.25
 _CONTINUE_AFTER = 1.0
 _ENOUGH_BAD = 100
 
@@ -41,6 +43,7 @@ class Job:
         seconds: to begin requests for; those that have begun are waited for.
         once: end with the requests rather than begin again.
         etags: remember those of the answers, when they are asked for once.
+        patience: seconds after which an answer that has not come is not waited for.
     """
 
     endpoint: Endpoint
@@ -49,6 +52,7 @@ class Job:
     seconds: float
     once: bool = False
     etags: bool = False
+    patience: float = PATIENCE
 
 
 @define
@@ -220,17 +224,12 @@ class Load:
         """Work until the time is over."""
         cpu, began = time.process_time(), time.perf_counter()
         self.until = began + self.job.seconds
-        end = self.until + PATIENCE
         self.last_answer = began
         for connection in list(self.connections.values()):
             self._guarded(connection, 0)
         while any(connection.request is not None for connection in self.connections.values()):
-            now = time.perf_counter()
-            if now > end:
-                self._give_up()
-                break
-            self._work_until(min(now + 0.25, end))
-            self._release_bodies()
+            self._work_until(time.perf_counter() + _LOOK_AFTER)
+            self._look_after()
         self.outcome.elapsed = self.last_answer - began
         self.outcome.busy = time.process_time() - cpu
         return self.outcome
@@ -253,16 +252,18 @@ class Load:
             self.reconnect(connection)
             connection.begin()
 
-    def _release_bodies(self) -> None:
+    def _look_after(self) -> None:
+        """Send bodies that have waited for long enough, and give up answers that have been waited for."""
         now = time.perf_counter()
-        for connection in self.connections.values():
-            if connection.holds_body and now - connection.began > _CONTINUE_AFTER:
+        for connection in list(self.connections.values()):
+            if connection.request is None:
+                continue
+            if now - connection.began > self.job.patience:
+                self.outcome.note(f"no answer within {self.job.patience:g} s")
+                self.reconnect(connection)
+                self._guarded(connection, 0)
+            elif connection.holds_body and now - connection.began > _CONTINUE_AFTER:
                 connection.send_body()
-
-    def _give_up(self) -> None:
-        for connection in self.connections.values():
-            if connection.request is not None:
-                self.outcome.note(f"no answer within {PATIENCE:.0f} s")
 
     def _socket(self) -> socket.socket:
         made = self.job.endpoint.connect()
@@ -276,6 +277,8 @@ class Load:
 
 def main() -> None:
     """Be one process of a load."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     job: Job = pickle.load(sys.stdin.buffer)
     load = Load(job, iter(job.requests) if job.once else cycle(job.requests))
     load.connect()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from contextlib import ExitStack
+from http.client import HTTPException
 
 from attrs import frozen
 
 from benchmarks.cells import Cell, Setting
 from benchmarks.exchange import Request
 from benchmarks.figures import percentile
-from benchmarks.generators import Generators, Loaded
+from benchmarks.generators import Generators, Loaded, LoadFailed
 from benchmarks.measuring import Processes, Watch
 from benchmarks.scene import MIB, Scene, Side, Stock
 from benchmarks.upload import Upload
@@ -72,7 +73,7 @@ class Runner:
             if cell.requests is None:
                 return self._upload(cell, setting, side, scene)
             return self._load(cell, cell.requests(scene), setting, side, scene)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, HTTPException, LoadFailed) as error:
             return Measured(wrong=f"{type(error).__name__}: {error}")
 
     def _load(self, cell: Cell, requests: list[Request], setting: Setting, side: Side, scene: Scene) -> Measured:

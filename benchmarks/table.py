@@ -28,8 +28,9 @@ from pathlib import Path
 from attrs import define, field
 
 from benchmarks.cells import Cell, Setting, catalogue, settings_of
+from benchmarks.generators import LoadFailed
 from benchmarks.measuring import Processes
-from benchmarks.pictures import OURS, picture
+from benchmarks.pictures import picture
 from benchmarks.report import block, text
 from benchmarks.results import Results, Row
 from benchmarks.runs import Runner
@@ -128,6 +129,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     other.add_argument("--access-key", default="bench")
     other.add_argument("--secret-key", default="benchsecret")
+    other.add_argument("--region", default="us-east-1")
     other.add_argument(
         "--pid", type=counts, default=[], help="its processes, commas between; without, no CPU and memory"
     )
@@ -175,9 +177,9 @@ def measure(options: argparse.Namespace, stock: Stock) -> Results:
     with ExitStack() as stack:
         sides = []
         if options.against:
-            signer = Signer(options.access_key, options.secret_key)
+            signer = Signer(options.access_key, options.secret_key, options.region)
             sides.append(side(options.name, options.against, signer, options.pid))
-        sides.insert(0, stack.enter_context(own_server(options.directory, options.server_option, OURS)))
+        sides.insert(0, stack.enter_context(own_server(options.directory, options.server_option)))
         everybody = Processes([pid for one in sides for pid in one.processes.pids])
         runner = Runner(stock, options.seconds, everybody, options.processes)
         table = Table(sides, runner, rows(options, stock, sides), about(options))
@@ -198,7 +200,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     try:
         results = measure(options, stock)
-    except (StockFailed, OSError, ValueError) as error:
+    except (StockFailed, LoadFailed, OSError, ValueError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from None
     print(text(results))
     if options.json:

@@ -6,7 +6,8 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.cells import Setting
-from benchmarks.pictures import Axis, picture
+from benchmarks.drawing import Axis
+from benchmarks.pictures import picture
 from benchmarks.report import amount, text
 from benchmarks.results import Results, Row
 from benchmarks.runs import Measured
