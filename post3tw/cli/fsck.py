@@ -3,6 +3,7 @@
     post3 fsck ./data                   everything, with every byte read and compared
     post3 fsck ./data --quick           the index and the names of blobs; what the scrub knows of the rest
     post3 fsck ./data --repair          and put right what can be proved (no server may be running)
+    post3 fsck ./data --repair --from /mnt/backup    and bring damaged bytes back from a backup
     post3 fsck --dsn postgresql://…     a store in PostgreSQL, beside its nodes
 
 A line for each finding, then one with counts. `--json` makes one JSON object of each. Exit statuses are IN_ORDER,
@@ -15,17 +16,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from attrs import asdict, define
 
 from post3tw.cli.progress import Progress, shown_size
+from post3tw.storage.backup.healing import healer
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.integrity.fsck import Check, Finding, Subject
 from post3tw.storage.integrity.subjects import opened_database, opened_directory
+from post3tw.storage.integrity.walk import Held
 from post3tw.storage.interfaces import StoreRefused
+
+Heal = Callable[[Held], Awaitable[bool]]
 
 IN_ORDER, SOMETHING_WRONG, NOT_CHECKED = 0, 1, 2
 """Exit statuses: nothing was found, or all of it is put right; something is wrong; it could not be looked at."""
@@ -35,17 +40,17 @@ def main(arguments: Sequence[str]) -> int:
     """Check one store; the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        with _opened(options) as subject:
-            return _check(subject, options)
+        with _opened(options) as (subject, heal):
+            return _check(subject, heal, options)
     except StoreRefused as error:
         print(f"post3 fsck: {error}", file=sys.stderr)
         return NOT_CHECKED
 
 
-def _check(subject: Subject, options: argparse.Namespace) -> int:
+def _check(subject: Subject, heal: Heal | None, options: argparse.Namespace) -> int:
     progress = Progress("fsck")
     report = _Report(progress, options.json)
-    check = Check(subject, report.finding, progress, options.repair, options.quick)
+    check = Check(subject, report.finding, progress, options.repair, options.quick, heal)
     at_once(check.run())
     progress.end()
     report.summary(check)
@@ -80,13 +85,19 @@ class _Report:
 
 
 @contextmanager
-def _opened(options: argparse.Namespace) -> Iterator[Subject]:
+def _opened(options: argparse.Namespace) -> Iterator[tuple[Subject, Heal | None]]:
+    if options.source is not None and (options.dsn is not None or options.quick or not options.repair):
+        raise StoreRefused("--from goes with --repair of a directory, and not with --quick")
     if options.dsn is None:
         with opened_directory(options.directory, options.repair) as directory:
-            yield directory
+            if options.source is None:
+                yield directory, None
+                return
+            with healer(directory, options.source) as backup:
+                yield directory, backup.heal
         return
     with opened_database(options.dsn, options.directory if options.blobs == "files" else None) as database:
-        yield database
+        yield database, None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,5 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--blobs", choices=("postgres", "files"), default="postgres", help="where its blobs are")
     parser.add_argument("--quick", action="store_true", help="do not read what objects contain")
     parser.add_argument("--repair", action="store_true", help="put right what the index proves")
+    parser.add_argument(
+        "--from", dest="source", metavar="BACKUP", help="with --repair: bring damaged bytes back from this backup"
+    )
     parser.add_argument("--json", action="store_true", help="a JSON object for each finding, and one with counts")
     return parser

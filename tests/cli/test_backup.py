@@ -207,6 +207,25 @@ class BackupTests(BackupCase):
         flip_file(self.backup_path / "snapshots" / self.snapshots()[0] / "index.sqlite3", 5000)
         self.assertIn("is not what it was", run(self, "restore", str(self.backup_path), "--check", status=2))
 
+    async def test_healed(self) -> None:
+        """fsck brings damaged bytes back from a backup, inline and in blobs; and nothing that is not proved to be them
+        by the store's own checksums."""
+        self.backup()
+        await self.write("after", noise(100_000))
+        flip_file(self.blob_of("large"), 2_000_000)
+        flip_file(self.blob_of("after"), 1)
+        self.sql("UPDATE bodies SET data = x'6f6c65' WHERE data = x'6f6c64'")
+        ((part,),) = self.sql("SELECT p.blob FROM parts p JOIN versions v ON v.id = p.owner WHERE p.number = 1")
+        (self.path / "blobs" / part.hex()[-4:-2] / part.hex()[-2:] / part.hex()).unlink()
+        options = (str(self.path), "--repair", "--from", str(self.backup_path))
+        said = run(self, "fsck", *options, status=1)
+        self.assertIn("4 findings, 3 put right, 1 left", said)
+        left = [line for line in said.splitlines() if line.startswith("damaged") and "brought back" not in line]
+        self.assertEqual([line.partition("?")[0] for line in left], ["damaged: s3://bucket/after"])
+        self.assertEqual(await self.get("large"), LARGE)
+        self.assertIn("1 finding, 0 put right", run(self, "fsck", str(self.path), status=1))
+        self.assertIn("--from goes with --repair", run(self, "fsck", *options[:1], *options[2:], status=2))
+
     def test_damaged_index(self) -> None:
         """No snapshot is made of an index that is no database any more; those that are there stay."""
         self.backup()

@@ -92,7 +92,7 @@ class BlobCopy:
         async for blob in needed_blobs(inspection):
             if self.target is None or not is_there(self.target, blob.blob_id, blob.size):
                 try:
-                    await self._copy(blob)
+                    await self.copy(blob)
                 except CorruptedData:
                     self.damaged.append(blob.blob_id)
                     continue
@@ -101,7 +101,8 @@ class BlobCopy:
             self.done += blob.size
             self.progress(self.done)
 
-    async def _copy(self, blob: Needed) -> None:
+    async def copy(self, blob: Needed) -> None:
+        """Copy one blob that is not there yet. Raises CorruptedData when it is damaged where it comes from."""
         placement = Placement(blob.size, blob=blob.blob_id, crcs=blob.crcs)
         reader = await self.source.open(blob.blob_id)
         writer = None if self.target is None else await self.target.create(blob.blob_id)

@@ -17,7 +17,7 @@ Everything is read in a coroutine that never waits, because a program has nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ from post3tw.storage.index.transactions.damage import Damage, known_damage
 from post3tw.storage.integrity.contents import what_is_wrong
 from post3tw.storage.integrity.names import bucket_names, name_of
 from post3tw.storage.integrity.rules import LIMIT, RULES, Row, Rule
-from post3tw.storage.integrity.walk import Position, everything_held
+from post3tw.storage.integrity.walk import Held, Position, everything_held
 from post3tw.storage.interfaces import ITransaction, Transaction
 
 
@@ -81,6 +81,7 @@ class Check:
         repair: whether to repair what can be repaired.
         report: called with each finding.
         progress: called with a step and a share of it between 0 and 1, often.
+        heal: brings back what was found damaged, and says whether it could; None where there is nothing to do it from.
         quick: leave the contents out, and show what the scrub knows.
         found: how many findings there were of each kind.
         left: how many were not repaired.
@@ -93,6 +94,7 @@ class Check:
     progress: Callable[[str, float], None] = lambda step, share: None
     repair: bool = False
     quick: bool = False
+    heal: Callable[[Held], Awaitable[bool]] | None = None
     found: Counter[str] = field(factory=Counter, init=False)
     left: int = field(default=0, init=False)
     objects: int = field(default=0, init=False)
@@ -138,7 +140,8 @@ class Check:
             reason = await what_is_wrong(held, self._read, self.subject.blobs, self._meter)
             if reason is not None:
                 name = name_of(self._buckets, held.bucket_id, held.key, held.version_id, held.part)
-                self._found(Finding("damaged", name, reason))
+                healed = self.heal is not None and await self.heal(held)
+                self._found(Finding("damaged", name, reason, "brought back" if healed else "", healed))
 
     async def _known(self) -> None:
         last = b""
