@@ -99,7 +99,7 @@ class KillLoop:
         try:
             self._prepare()
             for number in range(kills):
-                self._kill(random.uniform(0.05, longest))
+                self._kill(self.lifetime(random, longest))
                 self.wrong += [f"after kill {number + 1}: {each}" for writer in self.writers for each in writer.check()]
                 self.wrong += [f"after kill {number + 1}: {each}" for each in accidents(self.data_dir)]
         finally:
@@ -123,12 +123,20 @@ class KillLoop:
         server = self._server
         return Client(server.endpoint, server.access_key, server.secret_key)
 
+    def live(self, seconds: float) -> None:
+        """Wait, while the clients write."""
+        time.sleep(seconds)
+
+    def lifetime(self, random: Random, longest: float) -> float:
+        """Seconds until the next kill."""
+        return random.uniform(0.05, longest)
+
     def _kill(self, seconds: float) -> None:
         """Let the clients write for a while, kill the server, start it again."""
         threads = [Thread(target=writer.run) for writer in self.writers]
         for thread in threads:
             thread.start()
-        time.sleep(seconds)
+        self.live(seconds)
         self._server.kill()
         for thread in threads:
             thread.join()
