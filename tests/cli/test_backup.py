@@ -17,7 +17,7 @@ from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.storage.interfaces import StoreRefused
-from post3tw.storage.keeping import copying, removing
+from post3tw.storage.keeping import copying
 from post3tw.storage.sweep import BlobSweep
 from post3tw.storage.threads import NoThreads
 from post3tw.testing.blob_fixture import noise
@@ -247,16 +247,6 @@ class BackupTests(BackupCase):
 
 class SweeperTests(BackupCase):
     """What a backup copies is not removed meanwhile."""
-
-    async def test_kept(self) -> None:
-        """The sweeper removes nothing as long as anybody copies; nobody begins to copy while it removes."""
-        with copying(str(self.path)):
-            with copying(str(self.path)), removing(str(self.path)) as allowed:
-                self.assertFalse(allowed)
-            with removing(str(self.path)) as allowed:
-                self.assertFalse(allowed)
-        with removing(str(self.path)) as allowed:
-            self.assertTrue(allowed)
 
     async def test_sweep(self) -> None:
         """A sweep that is kept from removing leaves bytes and rows, and the next one takes them."""

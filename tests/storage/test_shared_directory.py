@@ -14,6 +14,7 @@ from post3tw.model.errors import InsufficientStorage
 from post3tw.storage import shared_directory
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.interfaces import StoreRefused
+from post3tw.storage.keeping import copying
 from post3tw.storage.shared_directory import SharedDirectory
 from post3tw.storage.threads import NoThreads
 
@@ -51,6 +52,14 @@ class SharedDirectoryTests(SynchronousTestCase):
         _, two = self.node("two")
         self.done(writer.finish())
         self.assertEqual(self.done(self.done(two.open(BLOB)).read(0, 5)), b"bytes")
+
+    def test_copied(self) -> None:
+        """No node removes blobs while somebody copies them."""
+        directory, _ = self.node("one")
+        with copying(str(self.path)), directory.removing() as allowed:
+            self.assertFalse(allowed)
+        with directory.removing() as allowed:
+            self.assertTrue(allowed)
 
     def test_left_behind(self) -> None:
         """What a node that ended had in the making is removed by the next that starts."""

@@ -1,7 +1,8 @@
 """Bringing damaged bytes back from a backup: only what the checksums in the store itself prove to be them.
 
 A blob is put in the place of the damaged one, which goes to DATA/lost; the bytes of an inline body are put into its
-row, when the row has the checksums still. The rows that say what exists are never taken from a backup: they may be older.
+row, when the row has the checksums still. The rows that say what exists are never taken from a backup: they may be
+older.
 """
 
 from __future__ import annotations
