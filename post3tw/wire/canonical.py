@@ -56,14 +56,22 @@ def canonical_request(
 
     A signed header that is not there makes a canonical request that no client has signed.
     """
+    values = dict(headers)
+    if len(values) != len(headers):
+        values = _joined(headers, signed_headers)
+    lines = [method, canonical_path(path), query]
+    lines += [name + b":" + values[name].strip(b" \t") for name in signed_headers if name in values]
+    text = b"\n".join(lines)
+    if b"  " in text:
+        text = _squeeze_spaces(b" ", text)  # of values only: method, path and query have no spaces
+    return b"\n".join((text, b"", b";".join(signed_headers), payload_hash))
+
+
+def _joined(headers: Headers, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The values by name, those of a repeated header joined by a comma."""
     values: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in signed_headers:
+        if name in wanted:
             value = value.strip(b" \t")
-            if b"  " in value:
-                value = _squeeze_spaces(b" ", value)
             values[name] = b"%b,%b" % (values[name], value) if name in values else value
-    lines = [method, canonical_path(path), query]
-    lines += [b"%b:%b" % (name, values[name]) for name in signed_headers if name in values]
-    lines += [b"", b";".join(signed_headers), payload_hash]
-    return b"\n".join(lines)
+    return values
