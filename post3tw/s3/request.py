@@ -26,6 +26,8 @@ _STATUS_LINES = {
     for status, reason in http.RESPONSES.items()
 }
 _WITHOUT_BODY = frozenset({204, 304})
+OWN_PAGES = b"/-"
+"""What the targets begin with that the tree of resources is asked about. All others can only be S3's."""
 _JOINED = 65536
 """Up to this size head and body are joined before they are written: one write is cheaper than one copy."""
 
@@ -67,11 +69,15 @@ class S3Request(http.Request):
         )
 
     def process(self) -> None:
-        """Find the resource and let it render. Called when the head is complete."""
+        """Have the request served. Called when the head is complete."""
+        site = self.channel.site
+        if not self.uri.startswith(OWN_PAGES):
+            site.pipeline.serve(self)
+            return
         self.path = self.uri.partition(b"?")[0]
         self.prepath: list[bytes] = []
         self.postpath = self.path[1:].split(b"/", 3)
-        result = self.channel.site.getResourceFor(self).render(self)
+        result = site.getResourceFor(self).render(self)
         if result is not NOT_DONE_YET:
             self.reply(self.code, self._stock_headers(), result)
 
