@@ -22,6 +22,7 @@ from post3tw.server.banner import Banner
 from post3tw.server.collector import calm_collector
 from post3tw.server.ending import ServerFailed
 from post3tw.server.orders import LISTENERS, LOCK, PAGE, Message, Order, Orders, Reports, read_order
+from post3tw.server.reactor import install_reactor
 from post3tw.server.server import Server
 from post3tw.storage.crew import Crew
 
@@ -124,6 +125,7 @@ def main() -> None:
         order = read_order()
     except EOFError:
         return
+    install_reactor()
     from twisted.internet import reactor
 
     worker: Worker = Worker(reactor, Reports())
