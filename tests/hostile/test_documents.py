@@ -96,6 +96,33 @@ class DocumentTests(HostileCase):
         self.assert_malformed(b"<Delete " + b" ".join(b'a%d=""' % n for n in range(100_000)) + b"/>")
         self.assert_malformed(b"<Delete><" + b"a" * MIB + b"/></Delete>")
 
+    def test_policies(self) -> None:
+        """Policies that nest, repeat or number without bounds are refused as soon, and in as little memory."""
+        memory = resident(self.server.pid)
+        statement = b'{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"%b}'
+        condition = b',"Condition":{%b}}'
+        for document in (
+            b"[" * 10_000 + b"]" * 10_000,
+            b'{"Statement":' * 5_000 + b"1" + b"}" * 5_000,
+            b'{"Statement":[' + b",".join([statement % b""] * 20_000) + b"]}",
+            b'{"Statement":'
+            + statement % (b',"Condition":{"NumericEquals":{"s3:max-keys":' + b"9" * 15_000 + b"}}")
+            + b"}",
+            b'{"Statement":'
+            + statement % (b',"Condition":{"StringLike":{"aws:Referer":"' + b"*?" * 50_000 + b'"}}')
+            + b"}",
+            b'"' + b"\\" * 1_000_000,
+            b"{" + b" " * 2_000_000,
+            gzip.compress(statement),
+        ):
+            begun = time.monotonic()
+            reply = self.client.ask("PUT", f"/{self.bucket}?policy", (), document)
+            self.assertIn(reply.status, (400, 413), document[:80])
+            self.assert_error(reply, reply.status, reply.code)
+            self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(resident(self.server.pid) - memory, 64 * MIB)
+        self.assert_nothing_left(self.before)
+
     def test_large(self) -> None:
         """A document of a gigabyte is refused when it is declared; nobody waits for it."""
         memory = resident(self.server.pid)

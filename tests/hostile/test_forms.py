@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 from tests.hostile.attacks import mangled
 from tests.hostile.case import HostileCase
 from tests.hostile.raw import Reply
+from tests.hostile.test_keys import KEYS
 from tests.s3.forms import CONTENT_TYPE, form, part, signed
 
 _USERS = """
@@ -140,6 +142,13 @@ class AuthorizationTests(FormCase):
             self.assertIn(reply.status, (200, 400, 403), key)
         self.assertEqual(self.content("private"), b"secret")
         self.assertEqual(self.content("public/%252e%252e/private"), b"mine")
+
+    def test_every_key(self) -> None:
+        """Whatever looks like a path or an escape in a form's key is a name like any other, and names no file."""
+        for key in KEYS:
+            fields = self.fields({"key": key}, {"bucket": self.bucket}, ["starts-with", "$key", ""])
+            self.assertEqual(self.post(form(fields, key.encode())).status, 204, key)
+            self.assertEqual(self.content(quote(key, safe="")), key.encode())
 
 
 class StreamTests(FormCase):
