@@ -100,17 +100,13 @@ class DocumentTests(HostileCase):
         """Policies that nest, repeat or number without bounds are refused as soon, and in as little memory."""
         memory = resident(self.server.pid)
         statement = b'{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"%b}'
-        condition = b',"Condition":{%b}}'
+        conditional = b'{"Statement":%b}' % (statement % b',"Condition":{%b}}')
         for document in (
             b"[" * 10_000 + b"]" * 10_000,
             b'{"Statement":' * 5_000 + b"1" + b"}" * 5_000,
             b'{"Statement":[' + b",".join([statement % b""] * 20_000) + b"]}",
-            b'{"Statement":'
-            + statement % (b',"Condition":{"NumericEquals":{"s3:max-keys":' + b"9" * 15_000 + b"}}")
-            + b"}",
-            b'{"Statement":'
-            + statement % (b',"Condition":{"StringLike":{"aws:Referer":"' + b"*?" * 50_000 + b'"}}')
-            + b"}",
+            conditional % (b'"NumericEquals":{"s3:max-keys":%b' % (b"9" * 15_000)),
+            conditional % (b'"StringLike":{"aws:Referer":"%b"' % (b"*?" * 50_000)),
             b'"' + b"\\" * 1_000_000,
             b"{" + b" " * 2_000_000,
             gzip.compress(statement),
