@@ -20,7 +20,7 @@ from random import Random
 
 from tests.durability.recording import TUNED, Recorder, require_strace
 from tests.durability.replay import Report, replay
-from tests.durability.workload import Person
+from tests.durability.workload import Person, Unexpected
 from tests.hostile.raw import Client
 
 _NOBODY = Client("http://127.0.0.1:1", "", "")
@@ -44,6 +44,15 @@ def record_everything(recorder: Recorder, deeds: int) -> None:
         recorder.work(client, deeds)
 
 
+def record_workers(recorder: Recorder, deeds: int) -> None:
+    """Two processes on one store, all kinds of requests, and an orderly end."""
+    recorder.workers = 2
+    with recorder.run() as client:
+        recorder.people[0].client = client
+        recorder.people[0].prepare()
+        recorder.work(client, 2 * deeds)
+
+
 def record_migration(recorder: Recorder, deeds: int) -> None:
     """A start on the index of an older release, and some requests."""
     with recorder.run() as client:
@@ -60,8 +69,11 @@ def episode(seed: int, number: int, deeds: int) -> Report:
     random = Random(f"{seed}-{number}")
     with tempfile.TemporaryDirectory(prefix="post3-recording-") as directory:
         recorder = recorder_in(Path(directory), random)
-        record = record_migration if number % 4 == 3 else record_everything
-        record(recorder, deeds)
+        record = (record_everything, record_workers, record_everything, record_migration)[number % 4]
+        try:
+            record(recorder, deeds)
+        except Unexpected as error:
+            return Report(violations=[f"{record.__name__}: {error}\n{''.join(error.__notes__)}"])
         return replay(recorder, random)
 
 
@@ -72,6 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--deeds", type=int, default=12, help="requests of each client in one run of the server")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--verbose", action="store_true", help="say from time to time how far it is")
     options = parser.parse_args()
     require_strace()
     total, number, began = Report(), 0, time.monotonic()
@@ -81,6 +94,9 @@ def main() -> None:
             number += len(batch)
             for report in pool.starmap(episode, batch):
                 total.add(report)
+            if options.verbose:
+                sys.stdout.write(f"{total.states} states, {len(total.violations)} violations\n")
+                sys.stdout.flush()
         pool.close()
         pool.join()
     for violation in total.violations[:20]:

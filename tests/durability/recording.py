@@ -60,6 +60,7 @@ class Recorder:
         directory: for the logs, and for the server's `store/data`.
         patches: what is changed in the server, by name (`patches`).
         inject: strace's -e inject=…, or "".
+        workers: how many processes serve.
         disk: what was there before the first run.
         trace: what was done since.
         people: the clients.
@@ -69,6 +70,7 @@ class Recorder:
     directory: Path
     patches: Sequence[str] = TUNED
     inject: str = ""
+    workers: int = 1
     disk: Disk = field(init=False)
     trace: Trace = field(init=False)
     people: list[Person] = field(factory=list)
@@ -108,6 +110,9 @@ class Recorder:
         pid = server.pid
         try:
             yield client_of(server)
+        except Exception as error:
+            error.add_note(server.output[-4000:])
+            raise
         finally:
             if kill:
                 server.kill()
@@ -128,6 +133,7 @@ class Recorder:
                 "DURABILITY_PATCHES": ",".join(self.patches),
                 "DURABILITY_DATA": str(self.data_dir),
             },
+            workers=self.workers,
             wrapper=command,
         )
 

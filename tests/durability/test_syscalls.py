@@ -29,6 +29,9 @@ def opened(path: str, flags: str = "O_RDWR|O_CREAT", descriptor: int = 5) -> str
     return f"77  openat(AT_FDCWD, {quoted(path)}, {flags}, 0600) = {descriptor}"
 
 
+THREAD = "77  clone3({flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0}) = 78"
+
+
 class TraceTests(SynchronousTestCase):
     """Lines, and what they mean."""
 
@@ -89,18 +92,35 @@ class TraceTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """A descriptor that is used again is another file."""
-        operations = self.read(opened("/root/a"), "77  close(5) = 0", opened("/root/b"), "78  fsync(5) = 0")
+        operations = self.read(opened("/root/a"), "77  close(5) = 0", opened("/root/b"), "77  fsync(5) = 0")
         self.assertEqual(operations[-1], Sync(2, 2))
 
     def test_interrupted(self) -> None:
         """A sync that other calls came in between of promises what was done before it began."""
         operations = self.read(
             opened("/root/a"),
+            THREAD,
             "77  fdatasync(5 <unfinished ...>",
             f"78  write(5, {quoted('abc')}, 3) = 3",
             "77  <... fdatasync resumed>)          = 0",
         )
         self.assertEqual(operations[1:], [Write(1, 0, b"abc"), Sync(1, 1)])
+
+    def test_processes(self) -> None:
+        """Threads share their descriptors, processes that were forked have copies, programs that were started none."""
+        operations = self.read(
+            opened("/root/a"),
+            "77  clone3({flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0} <unfinished ...>",
+            f"78  write(5, {quoted('a')}, 1) = 1",
+            "77  <... clone3 resumed>) = 78",
+            "77  clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 79",
+            "79  dup2(5, 1) = 1",
+            f"79  write(1, {quoted('b')}, 1) = 1",
+            '79  execve("\\x2f\\x70", ["\\x70"], 0x7f /* 3 vars */) = 0',
+            f"79  write(5, {quoted('c')}, 1) = 1",
+            f"77  write(5, {quoted('d')}, 1) = 1",
+        )
+        self.assertEqual(operations[1:], [Write(1, 0, b"a"), Write(1, 1, b"b"), Write(1, 2, b"d")])
 
     def test_pretended(self) -> None:
         """A sync that strace left out promises nothing."""
@@ -125,5 +145,6 @@ class TraceTests(SynchronousTestCase):
             f"77  linkat(AT_FDCWD, {quoted('/root/a')}, AT_FDCWD, {quoted('/root/b')}, 0) = 0",
             f"77  write(5, {quoted('abc')}..., 30) = 30",
             f"77  rename({quoted('/root/a')}, {quoted('/b')}) = 0",
+            "99  fsync(5) = 0",
         ):
             self.assertRaises(UnknownCall, self.read, opened("/root/a"), line)
