@@ -242,7 +242,7 @@ class Simulation:
         self.scheduler.until(lambda: self.scheduler.steps >= goal or self.left <= 0, 100_000)
 
     def _storm(self) -> None:
-        self.world.weather.odds = self.random.choice((0.0, 0.0, 0.005, 0.05))
+        self.world.weather.odds = self.random.choice((0.0, 0.005, 0.03, 0.15))
 
     def _sweep(self) -> None:
         Deferred.fromCoroutine(self.world.sweep.run()).addErrback(lambda failure: failure.trap(*_EXPECTED))

@@ -12,7 +12,7 @@ from tests.backends import only_on
 from tests.durability.kills import KillLoop
 
 SEED = int(os.environ.get("POST3_SEED", "20261121"))
-KILLS = 4
+KILLS = 3
 
 
 @only_on("fs", "tests.postgresql kills nodes")

@@ -25,8 +25,8 @@ class LinearityTests(SynchronousTestCase):
 
     def test_workers(self) -> None:
         """Two processes on files, killed in between."""
-        self.hold("fs", 1, ("--workers=2",), 25, 1600)
+        self.hold("fs", 1, ("--workers=2",), 25, 1000)
 
     def test_nodes(self) -> None:
         """Two nodes on PostgreSQL, whose connections are ended in between."""
-        self.hold("postgres", 2, ("--workers=1",), 15, 1200)
+        self.hold("postgres", 2, ("--workers=1",), 15, 800)

@@ -85,21 +85,27 @@ class StormyFiles(Files):
 
 def _stormy_connection(weather: Weather) -> type[sqlite3.Connection]:
     class StormyConnection(sqlite3.Connection):
-        """A connection whose commits fail when the weather says so; not those of reads, which write nothing."""
+        """A connection on which what writes fails when the weather says so: with an error of the disk, which ends the
+        transaction, or because the disk is full. Reads write nothing; their commits are left alone."""
 
         writes = False
 
         def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
             self.writes = self.writes or sql == "BEGIN IMMEDIATE"
-            if sql == "COMMIT" and self.writes and weather.strikes():
-                super().execute("ROLLBACK")
-                error = sqlite3.OperationalError("disk I/O error")
-                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
-                error.sqlite_errorname = "SQLITE_IOERR"
+            if self.writes and sql.startswith(_WRITING) and weather.strikes():
+                if self.in_transaction and weather.random.random() < 0.7:
+                    super().execute("ROLLBACK")
+                full = weather.random.random() < 0.4
+                error = sqlite3.OperationalError("database or disk is full" if full else "disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL if full else sqlite3.SQLITE_IOERR
+                error.sqlite_errorname = "SQLITE_FULL" if full else "SQLITE_IOERR"
                 raise error
             return super().execute(sql, parameters)
 
     return StormyConnection
+
+
+_WRITING = ("BEGIN IMMEDIATE", "COMMIT", "INSERT", "UPDATE", "DELETE")
 
 
 @define(eq=False)
