@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.cli import main
 from post3tw.service.store import Store
+from post3tw.storage.backup import making
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.transactions.buckets import find_bucket
@@ -106,6 +107,29 @@ class BackupTests(BackupCase):
         self.assertEqual((await self.get("small"), await self.get("large")), (b"new", LARGE))
         await self.write("more", b"more")
         self.assertEqual(await self.get("more"), b"more")
+
+    async def test_a_server_meanwhile(self) -> None:
+        """A server that starts, writes and copies its log while the index is copied changes nothing in the copy."""
+        copy, started = making._copy_index, list[float]()
+
+        def while_written(source: str, target: str, progress: making.Progress) -> None:
+            def told(step: str, share: float) -> None:
+                if not started:
+                    started.append(share)
+                    for number in range(200):
+                        self.sql("UPDATE versions SET etag = ?", f"{number}")
+                    self.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+            copy(source, target, told)
+
+        self.patch(making, "_PAGES", 1)
+        self.patch(making, "_copy_index", while_written)
+        before = self.sql("SELECT etag FROM versions ORDER BY key, seq")
+        self.backup()
+        self.assertEqual(len(started), 1)
+        self.restore()
+        self.path = self.restored
+        self.assertEqual(self.sql("SELECT etag FROM versions ORDER BY key, seq"), before)
 
     async def test_incremental(self) -> None:
         """The next backup copies what is new; each snapshot is a moment of its own."""

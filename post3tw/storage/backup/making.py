@@ -158,7 +158,7 @@ async def prune(data_dir: str, backup: Backup, keep: int) -> tuple[int, int]:
 
 
 def _store_id(index: str) -> str:
-    with inspected(index, older=True) as inspection:
+    with inspected(index, older=True, alone=False) as inspection:
         row = inspection.read(lambda tx: tx.one("SELECT value FROM store WHERE name = 'store_id'"))
         return "" if row is None else str(row[0])
 
@@ -174,7 +174,7 @@ def _copy_index(source: str, target: str, progress: Progress) -> None:
         progress("index", 1 - remaining / max(total, 1))
 
     try:
-        with inspected(source, older=True) as inspection, closing(sqlite3.connect(target)) as copy:
+        with inspected(source, older=True, alone=False) as inspection, closing(sqlite3.connect(target)) as copy:
             inspection.read(lambda tx: tx.one("SELECT 1 FROM store"))  # from here on it sees one state
             copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole
             inspection.connection.backup(copy, pages=_PAGES, progress=told)

@@ -111,7 +111,7 @@ def opened_directory(path: str, changing: bool = False) -> Iterator[Directory]:
             raise
         ours = False
     try:
-        with inspected(place.index, steady=False, changing=changing) as inspection:
+        with inspected(place.index, steady=False, changing=changing, alone=ours) as inspection:
             blobs = FileBlobs(place.files, place.threads, place.blobs, place.temporary)
             yield Directory(place, inspection, blobs, ours)
     finally:

@@ -57,7 +57,9 @@ def at_once(awaitable: Awaitable[T]) -> T:
 
 
 @contextmanager
-def inspected(path: str, steady: bool = True, changing: bool = False, older: bool = False) -> Iterator[Inspection]:
+def inspected(
+    path: str, steady: bool = True, changing: bool = False, older: bool = False, alone: bool = True
+) -> Iterator[Inspection]:
     """The state that an index has now.
 
     Args:
@@ -66,6 +68,8 @@ def inspected(path: str, steady: bool = True, changing: bool = False, older: boo
             so it is not for what takes long.
         changing: whether whoever looks will also write, on a connection of its own.
         older: whether an older schema will do.
+        alone: whether no server starts while this lasts, or what is seen then does not matter. If one may, the file is
+            opened as one that others write to, even if none does now.
 
     Raises:
         StoreRefused: there is none, it cannot be read, or it has another schema than this release works with.
@@ -73,7 +77,7 @@ def inspected(path: str, steady: bool = True, changing: bool = False, older: boo
     if not os.path.exists(path):
         raise StoreRefused(f"there is no index {path}")
     running = any(os.path.exists(path + end) for end in ("-wal", "-shm", "-journal"))
-    mode = "mode=rw" if changing else "mode=ro" if running else "mode=ro&immutable=1"
+    mode = "mode=rw" if changing else "mode=ro" if running or not alone else "mode=ro&immutable=1"
     try:
         connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?{mode}", uri=True, isolation_level=None)
         try:
