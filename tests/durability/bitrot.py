@@ -7,7 +7,7 @@ the end the scrub of the server and `post3 fsck` each must have found exactly th
 
 `bitrot_pages` damages the index itself.
 
-    python -m tests.durability.bitrot [--pairs 1000] [--seed N]
+    python -m tests.durability.bitrot [--pairs 1120] [--seed N]
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ class Run:
             self.outcome.violations.append(violation)
 
 
-def main(pairs: int = 1000, seed: int = 0, place: Path | None = None, patch: str = "") -> Outcome:
+def main(pairs: int = 1120, seed: int = 0, place: Path | None = None, patch: str = "") -> Outcome:
     """Damage as many objects by a bit each, and some by more. `patch` is a mistake that the server is to make."""
     with tempfile.TemporaryDirectory(dir=place) as directory:
         mistake = {"DURABILITY_PATCHES": patch, "PYTHONPATH": f"{_PATCHED}:{ROOT}"} if patch else {}
@@ -327,7 +327,7 @@ def main(pairs: int = 1000, seed: int = 0, place: Path | None = None, patch: str
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--pairs", type=int, default=1120)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     result = main(options.pairs, options.seed)
