@@ -1,4 +1,4 @@
-"""`twistd post3`: its options, as twistd reads them.
+"""`twistd post3`: its options, as twistd reads them, and the backend and configuration that they choose.
 
 `post3tw.config` says which there are; here they get the shape that Twisted wants, with those of every backend that is
 installed.
@@ -6,15 +6,18 @@ installed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from attrs import evolve, frozen
 from twisted.logger import Logger
 from twisted.python import usage
 
 from post3tw import __version__
-from post3tw.config import OPTIONS, Option
-from post3tw.storage.backends import installed_backends
-from post3tw.storage.interfaces import IBackend, StoreRefused
+from post3tw.config import OPTIONS, Config, ConfigError, Option, backend_name, read_config, unknown_variables
+from post3tw.storage.backends import find_backend, installed_backends
+from post3tw.storage.crew import Crew
+from post3tw.storage.interfaces import IBackend, OpenedStore, StoreRefused
 
 _log = Logger()
 
@@ -94,3 +97,67 @@ class Options(usage.Options):
             super().parseOptions(options)
         except usage.UsageError as error:
             raise SystemExit(f"post3: {error}") from None
+
+
+@frozen
+class Chosen:
+    """A backend and a configuration that fit each other; `environ` is where both were looked up."""
+
+    backend: Any
+    config: Config
+    environ: Mapping[str, str]
+
+    @property
+    def alone(self) -> Chosen:
+        """The same for one process."""
+        return self.of(1)
+
+    def of(self, workers: int) -> Chosen:
+        """The same for so many processes."""
+        return evolve(self, config=evolve(self.config, workers=workers))
+
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """What the backend is opened with; see IBackend."""
+        config = self.config
+        return {
+            **config.backend_options,
+            "data_dir": config.data_dir,
+            "durability": config.durability,
+            "reserve": config.reserve,
+            "environ": self.environ,
+        }
+
+    def open(self, reactor: Any, crew: Crew | None = None) -> Any:
+        """What the backend opens to, not started.
+
+        Raises:
+            ConfigError, StoreRefused: not with these options.
+        """
+        opened = self.backend.open({**self.store_options, "crew": crew}, reactor)
+        config = self.config
+        if isinstance(opened, OpenedStore) and opened.shared and not config.access_key and config.identities is None:
+            raise ConfigError(
+                f"nodes that share a store (backend {config.backend}) must agree on who may use it:"
+                " set POST3_ACCESS_KEY and POST3_SECRET_KEY, or give --identities"
+            )
+        return opened
+
+
+def choose(options: Mapping[str, Any], environ: Mapping[str, str], crew: Crew | None = None) -> Chosen:
+    """What options and variables choose. Nothing is opened.
+
+    Args:
+        options: see tap.makeService.
+        environ: where variables are looked up.
+        crew: for one of several workers, whose parent has said already what is wrong with variables.
+
+    Raises:
+        ConfigError, StoreRefused: they make no sense.
+    """
+    backend = find_backend(backend_name(options, environ))
+    extra = backend_options(backend)
+    config = read_config(options, environ, extra)
+    for name in unknown_variables(environ, extra) if crew is None else ():
+        _log.warn("{variable} is set, but no option of this server has that variable", variable=name)
+    return Chosen(backend, config, environ)

@@ -20,14 +20,14 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from post3tw.admin.resources import AdminSite
-from post3tw.config import Config, ConfigError, backend_name, read_config, unknown_variables
+from post3tw.config import Config, ConfigError
 from post3tw.metrics.readings import Readings
 from post3tw.metrics.requests import RequestMetrics
 from post3tw.metrics.summing import Sum, measured
 from post3tw.model.ids import IdSource
-from post3tw.options import Options, backend_options
+from post3tw.options import Chosen, Options, choose
 from post3tw.s3.access_log import AccessLog
-from post3tw.s3.limits import Limits
+from post3tw.s3.limits import Limits, Tally
 from post3tw.s3.record import RequestObserver
 from post3tw.s3.site import S3Site, make_site
 from post3tw.server.adopted import AdoptedListener
@@ -47,7 +47,6 @@ from post3tw.service.new_buckets import NEW_BUCKET_DEFAULTS
 from post3tw.service.people import People
 from post3tw.service.store import Store
 from post3tw.service.timers import CountedSweep, timers
-from post3tw.storage.backends import find_backend
 from post3tw.storage.crew import Crew
 from post3tw.storage.integrity.scrub import Scrub
 from post3tw.storage.interfaces import IKeepsBlobs, IMeasured, OpenedStore, StoreRefused
@@ -87,77 +86,26 @@ def makeService(
     if reactor is None:
         from twisted.internet import reactor
     try:
-        chosen = _choose(options, os.environ if environ is None else environ)
+        chosen = choose(options, os.environ if environ is None else environ)
         if isinstance(options, Options) and environ is None:
             count = count_workers(chosen.config, chosen.backend, reactor)
             if count > 1:
                 return _make_parent(dict(options), chosen, count, reactor)
         elif chosen.config.workers > 1:
             _log.warn("A server inside another program is one process, whatever --workers says.")
-        return Server(reactor, _components(chosen.alone, _open(chosen.alone, reactor), reactor), take_signals)
+        return Server(reactor, _components(chosen.alone, chosen.alone.open(reactor), reactor), take_signals)
     except (ConfigError, StoreRefused) as error:
         if isinstance(options, Options):
             raise SystemExit(f"post3: {error}") from None
         raise ConfigError(str(error)) from error
 
 
-@frozen
-class _Chosen:
-    """A backend and a configuration that fit each other; `environ` is where both were looked up."""
-
-    backend: Any
-    config: Config
-    environ: Mapping[str, str]
-
-    @property
-    def alone(self) -> _Chosen:
-        """The same for one process."""
-        return self.of(1)
-
-    def of(self, workers: int) -> _Chosen:
-        """The same for so many processes."""
-        return evolve(self, config=evolve(self.config, workers=workers))
-
-    @property
-    def store_options(self) -> dict[str, Any]:
-        """What the backend is opened with; see IBackend."""
-        config = self.config
-        return {
-            **config.backend_options,
-            "data_dir": config.data_dir,
-            "durability": config.durability,
-            "reserve": config.reserve,
-            "environ": self.environ,
-        }
-
-
-def _choose(options: Mapping[str, Any], environ: Mapping[str, str], crew: Crew | None = None) -> _Chosen:
-    backend = find_backend(backend_name(options, environ))
-    extra = backend_options(backend)
-    config = read_config(options, environ, extra)
-    for name in unknown_variables(environ, extra) if crew is None else ():
-        _log.warn("{variable} is set, but no option of this server has that variable", variable=name)
-    return _Chosen(backend, config, environ)
-
-
-def _open(chosen: _Chosen, reactor: Any, crew: Crew | None = None) -> Any:
-    """What a backend opens to, not started."""
-    opened = chosen.backend.open({**chosen.store_options, "crew": crew}, reactor)
-    config = chosen.config
-    if isinstance(opened, OpenedStore) and opened.shared and not config.access_key and config.identities is None:
-        raise ConfigError(
-            f"nodes that share a store (backend {config.backend}) must agree on who may use it:"
-            " set POST3_ACCESS_KEY and POST3_SECRET_KEY, or give --identities"
-        )
-    return opened
-
-
 # -- several processes -----------------------------------------------------------------------------------------------
 
 
-def _make_parent(options: Mapping[str, Any], chosen: _Chosen, count: int, reactor: Any) -> Parent:
+def _make_parent(options: Mapping[str, Any], chosen: Chosen, count: int, reactor: Any) -> Parent:
     chosen = chosen.of(count)
-    config, opened = chosen.config, _open(chosen, reactor)  # which is only asked what it is
+    config, opened = chosen.config, chosen.open(reactor)  # which is only asked what it is
     ready = Readiness()
     parts = ParentParts(
         config,
@@ -199,11 +147,11 @@ def make_worker(
     Raises:
         ConfigError, StoreRefused: the options make no sense.
     """
-    chosen = _choose(options, os.environ, crew).of(crew.count)
+    chosen = choose(options, os.environ, crew).of(crew.count)
     if not crew.leads:
         chosen = evolve(chosen, config=evolve(chosen.config, bucket=()))
-    parts = _components(chosen, _open(chosen, reactor, crew), reactor, is_worker=True)
-    turnstile = Turnstile(crew, lambda: parts.site.connections)
+    parts = _components(chosen, chosen.open(reactor, crew), reactor, crew)
+    turnstile = Turnstile(crew)
     parts.listeners = [AdoptedListener(*each, reactor, parts.site, turnstile) for each in sockets]
     parts.announce, parts.refuse = announce, refuse
     return Server(reactor, parts, take_signals=False)
@@ -212,7 +160,7 @@ def make_worker(
 # -- one process -----------------------------------------------------------------------------------------------------
 
 
-def _components(chosen: _Chosen, opened: Any, reactor: Any, is_worker: bool = False) -> Components:
+def _components(chosen: Chosen, opened: Any, reactor: Any, crew: Crew | None = None) -> Components:
     """Everything there is to a server, connected; a worker gets its listeners later."""
     config = chosen.config
     ids = IdSource(reactor.seconds)
@@ -221,7 +169,7 @@ def _components(chosen: _Chosen, opened: Any, reactor: Any, is_worker: bool = Fa
     ready = Readiness(store=provider.obstacle)
     access_log = AccessLog(reactor, config.access_log, human=config.access_log is None and is_terminal())
     metrics = RequestMetrics()
-    site = _site(config, provider, identities, ids, (metrics, access_log), ready, reactor)
+    site = _site(config, provider, identities, ids, (metrics, access_log), ready, reactor, crew)
     readings = {
         "post3_connections": lambda: site.connections,
         "post3_requests_in_flight": lambda: site.requests,
@@ -233,8 +181,8 @@ def _components(chosen: _Chosen, opened: Any, reactor: Any, is_worker: bool = Fa
         service=provider.service,
         identities=identities,
         site=site,
-        listeners=[] if is_worker else [_listener("--listen", text, reactor, site) for text in config.listen],
-        admin=None if is_worker else _admin(config, registry, ready, reactor),
+        listeners=[] if crew else [_listener("--listen", text, reactor, site) for text in config.listen],
+        admin=None if crew else _admin(config, registry, ready, reactor),
         access_log=access_log,
         opened=provider.opened,
         place=provider.place,
@@ -253,6 +201,7 @@ def _site(
     observers: Sequence[RequestObserver],
     ready: Readiness,
     reactor: Any,
+    crew: Crew | None,
 ) -> S3Site:
     """What speaks S3 on the ports."""
     return make_site(
@@ -268,7 +217,13 @@ def _site(
         cors_origins=config.cors_origin,
         observers=observers,
         ready=ready,
+        running=None if crew is None else _tally(crew, crew.requests),
+        open=None if crew is None else _tally(crew, crew.connections),
     )
+
+
+def _tally(crew: Crew, counts: memoryview[int]) -> Tally:
+    return Tally(counts[crew.number : crew.number + 1], counts)
 
 
 @frozen
@@ -350,16 +305,17 @@ def _scrub(config: Config, store: Store, reactor: Any) -> Scrub | None:
 
 
 def _limits(config: Config) -> Limits:
-    wanted, requests = config.max_connections // config.workers, config.max_requests // config.workers
-    connections = most_connections(wanted, requests, descriptor_limit())
-    if connections < wanted:
-        _log.warn("The limit of open files allows {count} connections at a time.", count=connections)
+    connections = most_connections(config.max_connections, config.max_requests, descriptor_limit())
+    if connections * config.workers < config.max_connections:
+        count = connections * config.workers
+        _log.warn("The limit of open files allows {count} connections at a time.", count=count)
     return Limits(
         head_timeout=config.head_timeout,
         body_timeout=config.body_timeout,
         idle_timeout=config.idle_timeout,
-        max_connections=connections,
-        max_requests=requests,
+        max_connections=config.max_connections,
+        own_connections=connections,
+        max_requests=config.max_requests,
     )
 
 

@@ -37,7 +37,7 @@ from post3tw.s3.error_replies import error_reply
 from post3tw.s3.errors import S3ErrorCode, code_of
 from post3tw.s3.exchange import IExchange, RequestHead
 from post3tw.s3.facts import request_facts
-from post3tw.s3.limits import Limits
+from post3tw.s3.limits import Limits, Tally, tally_of_one
 from post3tw.s3.post_form import NAME as POST_OBJECT
 from post3tw.s3.post_form import PostForm, is_form
 from post3tw.s3.proxies import TrustedProxies
@@ -59,7 +59,7 @@ class Pipeline:
         cross_origin: what pages of other origins are told.
         observers: are told of every request.
         host_id: x-amz-id-2: which server this is, meaningless to clients.
-        running: how many requests are being served.
+        running: how many requests are being served, here and by other processes of the server.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -73,7 +73,7 @@ class Pipeline:
     cross_origin: CrossOrigin
     observers: Sequence[RequestObserver] = ()
     host_id: str = ""
-    running: int = field(default=0, init=False)
+    running: Tally = field(factory=tally_of_one)
     _operations: Mapping[str, Method] = field(init=False)
     _forms: PostForm = field(init=False)
 
@@ -100,18 +100,19 @@ class Pipeline:
 
     async def _serve(self, exchange: IExchange) -> None:
         record = self._opened(exchange)
-        self.running += 1
+        running = self.running.own
+        running[0] += 1
         try:
             await self._perform(exchange, record)
         except Exception as error:
             self._failed(exchange, record, error)
         finally:
-            self.running -= 1
+            running[0] -= 1
             self._closed(exchange, record)
 
     async def _perform(self, exchange: IExchange, record: RequestRecord) -> None:
         head = exchange.head
-        if self.running > self.limits.max_requests:
+        if sum(self.running.everywhere) > self.limits.max_requests:
             raise SlowDown()
         address = self.addressing.locate(head)
         record.bucket, record.key = address.bucket, address.key

@@ -18,7 +18,7 @@ from post3tw.s3.authentication import Authenticator, IdentitySource
 from post3tw.s3.channel import S3Channel
 from post3tw.s3.cors import CrossOrigin, open_to
 from post3tw.s3.departures import Departures
-from post3tw.s3.limits import Limits
+from post3tw.s3.limits import Limits, Tally, tally_of_one
 from post3tw.s3.pipeline import Pipeline
 from post3tw.s3.proxies import Network, TrustedProxies
 from post3tw.s3.record import RequestObserver
@@ -102,12 +102,15 @@ class S3Site(Site):
         wall_time: seconds since the epoch.
         draining: whether the server is about to stop.
         departures: how small replies leave.
+        open: how many connections there are.
         pipeline: what serves the requests.
     """
 
     noisy = False
 
-    def __init__(self, resource: IResource, pipeline: Pipeline, limits: Limits, clock: IReactorTime) -> None:
+    def __init__(
+        self, resource: IResource, pipeline: Pipeline, limits: Limits, clock: IReactorTime, open: Tally | None = None
+    ) -> None:
         super().__init__(resource, reactor=clock, parsePOSTFormSubmission=False)
         self.pipeline = pipeline
         self.limits = limits
@@ -116,6 +119,7 @@ class S3Site(Site):
         self.wall_time = pipeline.ids.seconds
         self.draining = False
         self.departures = Departures()
+        self.open = open or tally_of_one()
         self._channels: dict[S3Channel, None] = {}  # in the order in which they came
         self._sweep: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
@@ -129,7 +133,7 @@ class S3Site(Site):
     @property
     def requests(self) -> int:
         """How many are being served."""
-        return self.pipeline.running
+        return self.pipeline.running.own[0]
 
     def date(self) -> str:
         """The Date header's value, made once a second."""
@@ -152,11 +156,13 @@ class S3Site(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> S3Channel | None:  # type: ignore[override]
         """Called with each connection. What is far too many is closed at once, what is too many is told so."""
-        count, most = len(self._channels), self.limits.max_connections
-        if count >= most + most // 8 + 8:
+        limits, everywhere = self.limits, sum(self.open.everywhere)
+        over = max(everywhere - limits.max_connections, len(self._channels) - limits.own_connections)
+        if over >= limits.max_connections // 8 + 8:
             return None
-        channel = S3Channel(self, count >= most)
+        channel = S3Channel(self, over >= 0)
         self._channels[channel] = None
+        self.open.own[0] = len(self._channels)
         if self._sweep is None:
             self._sweep = self.clock.callLater(1, self._check)
         return channel
@@ -175,6 +181,7 @@ class S3Site(Site):
     def connection_lost(self, channel: S3Channel) -> None:
         """A connection is closed."""
         self._channels.pop(channel, None)
+        self.open.own[0] = len(self._channels)
         if not self._channels and self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -229,6 +236,8 @@ def make_site(
     cors_origins: Sequence[str] = (),
     observers: Sequence[RequestObserver] = (),
     ready: Callable[[], str | None] = lambda: None,
+    running: Tally | None = None,
+    open: Tally | None = None,
 ) -> S3Site:
     """The factory that speaks S3 on a port.
 
@@ -245,6 +254,8 @@ def make_site(
         cors_origins: patterns of origins whose pages may do everything in every bucket.
         observers: are told of every request.
         ready: what stands in the way of serving, None when nothing does.
+        running: counts the requests that are being served, where other processes count as well.
+        open: likewise the connections.
     """
     limits = limits or Limits()
     addressing = Addressing(domains)
@@ -259,5 +270,6 @@ def make_site(
         cross_origin=CrossOrigin(cors_rules, authenticator.claimed_tenant, open_to(cors_origins)),
         observers=observers,
         host_id=base64.b64encode(secrets.token_bytes(48)).decode("ascii"),
+        running=running or tally_of_one(),
     )
-    return S3Site(S3Root(S3Leaf(pipeline), addressing, ready), pipeline, limits, clock)
+    return S3Site(S3Root(S3Leaf(pipeline), addressing, ready), pipeline, limits, clock, open)

@@ -96,7 +96,7 @@ class AdoptedListener:
     def open_gate(self) -> None:
         """Begin to accept."""
         assert self.port is not None
-        self._turnstile.publish()
+        self._turnstile.enter()
         self.port.startReading()
 
     def close(self) -> Deferred[None]:

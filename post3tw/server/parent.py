@@ -14,8 +14,8 @@ A worker (`post3tw.worker`) is a whole server (`server.Server`) but for that: it
 are started as new programs, not forked: the parent has a reactor, threads and certificates, of which a copy would be of
 no use.
 
-What limits the server is divided among the workers: connections and requests at a time. Connections are dealt out
-evenly, so a worker's share is full when the server is.
+What limits the server, connections and requests at a time, is counted in memory that all workers see; a dead one's
+counts are cleared.
 
 When the parent ends, however it ends, its pipes close, and the workers end as well.
 """

@@ -25,8 +25,7 @@ _log = Logger()
 def count_workers(config: Config, backend: Any, reactor: Any) -> int:
     """How many processes a server of its own has.
 
-    Where more than one were wanted and cannot be had, the log says why. Limits are divided among workers, so there are
-    never more of them than what is limited.
+    Where more than one were wanted and cannot be had, the log says why.
 
     Args:
         config: `workers` is 0 for as many as make sense.
@@ -34,7 +33,7 @@ def count_workers(config: Config, backend: Any, reactor: Any) -> int:
         reactor: the one that is installed.
     """
     wanted = config.workers or default_workers()
-    count = min(wanted, config.max_connections, config.max_requests, MOST_WORKERS)
+    count = min(wanted, MOST_WORKERS)
     if count < 2:
         return 1
     reasons = [f"--listen {text} cannot be shared" for text in config.listen if not can_be_shared(text)]

@@ -11,14 +11,13 @@ what nobody took. The connections that each has are in memory that all of them s
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from attrs import define
 from twisted.internet import tcp, unix
 from twisted.python.failure import Failure
 
-from post3tw.storage.crew import ABSENT, Crew
+from post3tw.storage.crew import Crew
 
 LOOKS_AWAY = 0.005
 """Seconds that a worker leaves a connection to the others."""
@@ -30,25 +29,25 @@ class Turnstile:
 
     Attributes:
         crew: the workers.
-        connections: how many this one has.
     """
 
     crew: Crew
-    connections: Callable[[], int]
 
-    def publish(self) -> None:
-        """Tell the others how many connections this worker has."""
-        self.crew.connections[self.crew.number] = self.connections()
+    def enter(self) -> None:
+        """Take connections from now on."""
+        self.crew.accepting[self.crew.number] = True
 
     def leave(self) -> None:
         """Take no more."""
-        self.crew.connections[self.crew.number] = ABSENT
+        self.crew.accepting[self.crew.number] = False
 
     def is_ours(self) -> bool:
         """Whether this worker has hardly more connections than the one that has the fewest."""
-        self.publish()
-        fewest = min(self.crew.connections)
-        return self.connections() <= fewest + 1 + fewest // 8
+        crew = self.crew
+        own = crew.connections[crew.number]
+        all_counts = zip(crew.connections, crew.accepting, strict=True)
+        fewest = min((count for count, accepts in all_counts if accepts), default=own)
+        return own <= fewest + 1 + fewest // 8
 
 
 class SharedPort(tcp.Port):
@@ -74,7 +73,6 @@ class SharedPort(tcp.Port):
     def _take_one(self) -> None:
         self.numberAccepts = 1
         super().doRead()
-        self.turnstile.publish()
 
 
 class SharedUnixPort(SharedPort, unix.Port):

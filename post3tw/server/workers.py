@@ -19,7 +19,7 @@ from twisted.logger import Logger, LogLevel
 from post3tw.metrics.summing import Family, only_up, summed
 from post3tw.server.orders import Message, Order
 from post3tw.server.worker_process import WorkerProcess
-from post3tw.storage.crew import ABSENT, Crew
+from post3tw.storage.crew import Crew
 
 SHORT_LIFE = 5.0
 """Seconds that a worker serves at least, if it is not to count as one that does not come up."""
@@ -86,8 +86,6 @@ class Workers:
 
     def __attrs_post_init__(self) -> None:
         self._seats = [_Seat(number) for number in range(self.crew.count)]
-        for number in range(self.crew.count):
-            self.crew.connections[number] = ABSENT
 
     @property
     def serving(self) -> int:
@@ -221,7 +219,7 @@ class Workers:
 
     def _bury(self, seat: _Seat) -> None:
         """Forget what a worker was, but for what it had counted."""
-        self.crew.connections[seat.number] = ABSENT
+        self.crew.clear(seat.number)
         self._gone = summed([self._gone, only_up(seat.families)])
         seat.families, seat.obstacle = [], "starting"
         for which in [which for which in self._answers if which[0] == seat.number]:

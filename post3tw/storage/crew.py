@@ -20,13 +20,11 @@ from post3tw.storage.interfaces import ILeadership
 
 _SIZE = mmap.PAGESIZE
 _COUNTS = 64
-"""Where the connections of each worker begin in the page, four bytes each; before that, a byte each, what is below."""
+"""Where the counts of the workers begin in the page, four bytes each; before that, a byte each, what is below."""
 
 _STATE_OF_RESERVE = slice(0, 2)
 
-MOST_WORKERS = (_SIZE - _COUNTS) // 4
-ABSENT = 0xFFFF_FFFF
-"""The count of a worker that takes no connections."""
+MOST_WORKERS = (_SIZE - _COUNTS) // 12
 
 
 def new_page() -> int:
@@ -56,14 +54,26 @@ class Crew:
     first: bool = False
     _shared: memoryview = field(init=False, repr=False)
     connections: memoryview[int] = field(init=False, repr=False)
-    """How many connections each worker has; ABSENT where it takes none."""
+    """How many connections each worker has."""
+    accepting: memoryview[int] = field(init=False, repr=False)
+    """Whether each of them takes connections."""
+    requests: memoryview[int] = field(init=False, repr=False)
+    """How many requests each of them is serving."""
     reserve: memoryview[int] = field(init=False, repr=False)
     """See reserve.Reserve."""
 
     def __attrs_post_init__(self) -> None:
         self._shared = memoryview(mmap.mmap(self.page, _SIZE))
         self.reserve = self._shared[_STATE_OF_RESERVE]
-        self.connections = self._shared[_COUNTS : _COUNTS + 4 * self.count].cast("I")
+        counts = self._shared[_COUNTS : _COUNTS + 12 * self.count].cast("I")
+        self.connections, self.requests, self.accepting = (
+            counts[start * self.count : (start + 1) * self.count] for start in range(3)
+        )
+
+    def clear(self, number: int) -> None:
+        """Nobody is the worker of this number now."""
+        for counts in (self.connections, self.requests, self.accepting):
+            counts[number] = 0
 
     @property
     def leads(self) -> bool:

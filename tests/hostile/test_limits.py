@@ -9,6 +9,7 @@ import time
 from tests.backends import only_on
 from tests.hostile.case import HostileCase, wait_until
 from tests.hostile.raw import Connection, Reply
+from tests.server.workers_case import worker_pids
 
 MIB = 1 << 20
 
@@ -149,7 +150,9 @@ class TooManyFilesTests(HostileCase):
         with self.client.connect() as connection:
             connection.send(self.client.message("GET", self.target()))
             self.assertEqual(connection.reply().status, 404)
-            resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (3, hard))  # those that are open stay open
+            pids = [self.server.pid, *worker_pids(self.server)]
+            for pid in pids:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))  # those that are open stay open
             try:
                 for method, key, body in (("GET", "large", b""), ("PUT", "new", b"a" * MIB)):
                     connection.send(self.client.message(method, self.target(key), (), body))
@@ -157,6 +160,7 @@ class TooManyFilesTests(HostileCase):
                 connection.send(self.client.message("PUT", self.target("small"), (), b"small"))
                 self.assertEqual(connection.reply().status, 200)
             finally:
-                resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+                for pid in pids:
+                    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
         self.assertEqual(len(self.client.ask("GET", self.target("large")).body), MIB)
         self.assertEqual(self.client.ask("PUT", self.target("new"), (), b"a" * MIB).status, 200)

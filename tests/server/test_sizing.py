@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from post3tw.config import read_config
 from post3tw.server import sizing
 from post3tw.server.sizing import MEMORY_OF_WORKER, count_workers, default_workers
+from post3tw.storage.crew import MOST_WORKERS
 from post3tw.storage.fs import FileBackend
 
 
@@ -73,10 +74,9 @@ class CountWorkersTests(SynchronousTestCase):
         self.patch(sizing, "default_workers", lambda: 5)
         self.assertEqual([self.count(workers=value) for value in (1, 3, "auto")], [1, 3, 5])
 
-    def test_limits(self) -> None:
-        """Nobody is left without a share of what is limited."""
-        self.assertEqual(self.count(workers=8, max_connections=3), 3)
-        self.assertEqual(self.count(workers=8, max_requests=1), 1)
+    def test_most(self) -> None:
+        """There are no more than fit into what they share."""
+        self.assertEqual(self.count(workers=10**6), MOST_WORKERS)
         self.assertEqual(self.said, [])
 
     def test_one_process(self) -> None:

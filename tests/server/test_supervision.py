@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from post3tw.server.orders import ORDERS, REPORTS, Lines, Order, encoded
 from post3tw.server.worker_process import WorkerProcess
 from post3tw.server.workers import ANSWER_TIME, LONGEST_PAUSE, SHORT_LIFE, SPARE_TIME, TRIES, NoWorkers, Workers
-from post3tw.storage.crew import ABSENT, Crew, new_page
+from post3tw.storage.crew import Crew, new_page
 
 
 class Transport:
@@ -182,12 +182,15 @@ class SupervisionTests(SynchronousTestCase):
         self.reactor.advance(LONGEST_PAUSE)
         self.assertEqual(len(self.reactor.started), 3)
 
-    def test_absent(self) -> None:
-        """A worker that died takes no connections, so the others do not leave them to it."""
+    def test_counts(self) -> None:
+        """A worker that died has no connections and no requests, and the others do not leave connections to it."""
         self.start()
-        self.workers.crew.connections[1] = 7
+        crew = self.workers.crew
+        crew.connections[1], crew.requests[1], crew.accepting[1] = 7, 3, True
+        crew.connections[2] = 5
         end(self.reactor.started[1], None, signal.SIGKILL)
-        self.assertEqual(self.workers.crew.connections[1], ABSENT)
+        counts = [list(each) for each in (crew.connections, crew.requests, crew.accepting)]
+        self.assertEqual(counts, [[0, 0, 5], [0, 0, 0], [0, 0, 0]])
 
 
 class LinesTests(SynchronousTestCase):

@@ -24,7 +24,7 @@ from tests.backends import only_on
 from tests.hostile.case import wait_until
 from tests.hostile.ledger import Writer
 from tests.hostile.raw import Client
-from tests.server.workers_case import MANY, WorkersCase, is_gone, metric, worker_pids
+from tests.server.workers_case import MANY, WorkersCase, ask, is_gone, metric, worker_pids
 
 KILLS = 4
 CLIENTS = 6
@@ -108,6 +108,25 @@ class DeathTests(WorkersCase):
         for pid in worker_pids(self.server):
             self.kill(pid)
         self.assertGreaterEqual(metric(self.server, "post3_requests_total"), before)
+
+    def test_limits(self) -> None:
+        """Limits are those of the server: what is in the air at one worker counts at the other, until that one dies."""
+        self.start("--max-requests=2")
+        client = self.client()
+        one, other = self.one_of_each()
+        begun = client.head("PUT", "/bucket/key", [(b"content-length", b"5"), (b"expect", b"100-continue")])
+        for connection in (one, client.connect()):
+            self.addCleanup(connection.close)
+            connection.send(begun)
+            self.assertTrue(connection.continued())
+        self.assertEqual(ask(client, other, "GET", "/bucket").status, 503)
+        one.send(b"01234")
+        self.assertEqual(one.reply("PUT").status, 200)
+        self.assertEqual(client.ask("GET", "/bucket").status, 200)
+        for pid in worker_pids(self.server):
+            self.kill(pid)
+        self.assertEqual(metric(self.server, "post3_requests_in_flight"), 0)
+        self.assertEqual(client.ask("GET", "/bucket").status, 200)
 
     def test_one_is_told_to_end(self) -> None:
         """A worker that gets SIGTERM finishes what it does, and is replaced."""
