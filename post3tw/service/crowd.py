@@ -18,7 +18,7 @@ READ_AHEAD = 32 << 20
 """Bytes held together up to which frames are read ahead."""
 PLENTY = 48 << 20
 """Bytes held together up to which frames are sent whole."""
-SLICE = 128 << 10
+SLICE = 64 << 10
 """Bytes that an answer gives its connection at a time when there are many."""
 AT_ONCE = 4
 """Frames that are read at a time for slices: those that were read and wait for their turn are memory as well."""
