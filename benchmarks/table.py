@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -198,6 +199,10 @@ def main(arguments: Sequence[str]) -> None:
     if options.list:
         print(*(f"{cell.name:24}{cell.title}" for cell in catalogue(stock).values()), sep="\n")
         return
+    # Whoever ends it, by SIGTERM too or from a script, whose background processes ignore SIGINT, is shown the rounds so
+    # far, and our server ends with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         results = measure(options, stock)
     except (StockFailed, LoadFailed, OSError, ValueError) as error:

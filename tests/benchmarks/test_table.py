@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.internet.utils import getProcessOutputAndValue
@@ -47,3 +49,28 @@ class TableTests(TestCase):
             for (measured,) in row["sides"].values():
                 self.assertGreater(measured["rate"], 0)
         self.assertIn("the-same", out)
+
+    async def test_ended(self) -> None:
+        """Ended by SIGTERM it shows what it has, and leaves no server behind."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        command = (sys.executable, "-m", "benchmarks", "--cells=put-4k", "--rounds=1000", "--server-option=--workers=1")
+
+        def run() -> tuple[int, str]:
+            with subprocess.Popen(
+                [*command, "--keys=10", "--seconds=0.05", "--schemes=http", f"--directory={place}"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                assert process.stderr is not None
+                self.assertEqual(process.stderr.readline(), "round 1\n")
+                process.terminate()
+                out, _ = process.communicate()
+                return process.returncode, out
+
+        status, out = await in_thread(run)
+        self.assertEqual(status, 0)
+        self.assertIn("put-4k http 1 ", out)
+        self.assertEqual(list(place.iterdir()), [])
