@@ -26,7 +26,7 @@ from tests.hostile.ledger import Writer
 from tests.hostile.raw import Client
 from tests.server.workers_case import MANY, WorkersCase, ask, is_gone, metric, worker_pids
 
-KILLS = 4
+KILLS = 3
 CLIENTS = 6
 SYSTEMD = """
 import os, socket, sys
@@ -97,20 +97,8 @@ class DeathTests(WorkersCase):
             self.assertEqual(index.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
         self.assertEqual(list((self.directory / "data" / "tmp").iterdir()), [])
 
-    def test_counts_of_the_dead(self) -> None:
-        """What a worker had counted when somebody asked stays in the sum when it is gone."""
-        self.start()
-        client = self.client()
-        for _ in range(20):
-            client.ask("GET", "/bucket")
-        before = metric(self.server, "post3_requests_total")
-        self.assertGreaterEqual(before, 20)
-        for pid in worker_pids(self.server):
-            self.kill(pid)
-        self.assertGreaterEqual(metric(self.server, "post3_requests_total"), before)
-
     def test_limits(self) -> None:
-        """Limits are those of the server: what is in the air at one worker counts at the other, until that one dies."""
+        """Limits are those of the server: what is in the air at one worker counts at the other."""
         self.start("--max-requests=2")
         client = self.client()
         one, other = self.one_of_each()
@@ -122,10 +110,6 @@ class DeathTests(WorkersCase):
         self.assertEqual(ask(client, other, "GET", "/bucket").status, 503)
         one.send(b"01234")
         self.assertEqual(one.reply("PUT").status, 200)
-        self.assertEqual(client.ask("GET", "/bucket").status, 200)
-        for pid in worker_pids(self.server):
-            self.kill(pid)
-        self.assertEqual(metric(self.server, "post3_requests_in_flight"), 0)
         self.assertEqual(client.ask("GET", "/bucket").status, 200)
 
     def test_one_is_told_to_end(self) -> None:

@@ -123,3 +123,28 @@ class ReserveTests(SynchronousTestCase):
             reserve.admit_write()
         reserve.recover()
         reserve.admit_write()
+
+
+class SharedReserveTests(SynchronousTestCase):
+    """One file, looked after by several processes that share what is known of it."""
+
+    def setUp(self) -> None:
+        """Two that belong to one server, of which the first has made the file."""
+        files, path, state = FaultyFiles(), os.path.abspath(self.mktemp()), memoryview(bytearray(2))
+        self.one, self.other = (Reserve(files, path, SIZE, state, shared=True) for _ in range(2))
+        self.one.make()
+
+    def test_release(self) -> None:
+        """What one of them found out, the other acts upon at once."""
+        self.other.admit_write()
+        self.one.release()
+        with self.assertRaises(InsufficientStorage):
+            self.other.admit_write()
+        self.assertFalse(self.other.whole)
+
+    def test_recover(self) -> None:
+        """Whichever of them finds space again, both take writes."""
+        self.one.release()
+        self.other.recover()
+        self.one.admit_write()
+        self.assertTrue(self.one.whole)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Coroutine
 from itertools import groupby
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
@@ -55,6 +57,31 @@ class RelaxedFileBlobsTests(BlobStoreContract, TestCase):
     def make_store(self) -> FileBlobs:
         """Blobs in files that a power cut may take."""
         return store_in(self.directory, Files(), NoThreads(), durable=False)
+
+
+def ended(coroutine: Coroutine[Any, Any, None]) -> Deferred[None]:
+    """Fires when it is."""
+    return Deferred.fromCoroutine(coroutine)
+
+
+class MarkedBlobsTests(TestCase):
+    """Processes of one server that keep blobs in one directory."""
+
+    async def test_left_over(self) -> None:
+        """Who takes the place of a dead process removes what that one left behind, and nothing of the others'; who is
+        the first of a server removes everything."""
+        directory = self.mktemp()
+        stores = [store_in(directory, Files(), NoThreads()) for _ in range(2)]
+        for number, store in enumerate(stores):
+            store.mark, store.alone = f".{number}", False
+            writer = await store.create(bytes([number]) * 16)
+            self.addCleanup(ended, writer.abandon())
+        temporary = os.path.join(directory, "tmp")
+        self.assertEqual(len(os.listdir(temporary)), 2)
+        await stores[0].start()
+        self.assertEqual(os.listdir(temporary), ["01" * 16 + ".1"])
+        await store_in(directory, Files(), NoThreads()).start()
+        self.assertEqual(os.listdir(temporary), [])
 
 
 class FilesOnDiskTests(TestCase):
