@@ -50,19 +50,20 @@ def _pieces(stream: bytes, random: Random, sizes: Sequence[int]) -> list[bytes]:
     return pieces
 
 
-def read_alike(stream: bytes, read: Callable[[Iterable[bytes]], Any]) -> None:
-    """Check that a reader makes the same of a stream however it is cut: the same result, or some refusal.
+def read_alike(stream: bytes, read: Callable[[Iterable[bytes]], Any], *, one_refusal: bool = True) -> None:
+    """Check that a reader makes the same of a stream however it is cut: the same result, or the same refusal. Of two
+    things that are wrong a reader may find either first, which `one_refusal` False allows.
 
     Raises:
         AssertionError: it does not.
     """
-    outcomes = [_outcome(read, pieces) for pieces in cuts(stream)]
+    outcomes = [_outcome(read, pieces, one_refusal) for pieces in cuts(stream)]
     for outcome in outcomes:
         assert outcome == outcomes[0], (outcomes[0], outcome)
 
 
-def _outcome(read: Callable[[Iterable[bytes]], Any], pieces: Iterable[bytes]) -> Any:
+def _outcome(read: Callable[[Iterable[bytes]], Any], pieces: Iterable[bytes], one_refusal: bool) -> Any:
     try:
         return read(pieces)
     except DomainError as error:
-        return type(error)
+        return type(error) if one_refusal else DomainError

@@ -93,7 +93,7 @@ def post_form(data: bytes) -> None:
         form.finish()
         return form.fields, form.file, content
 
-    read_alike(body, read)
+    read_alike(body, read, one_refusal=False)  # too large, and no form
     form = MultipartForm(boundary)
     if attempt(form.feed, body) is not None and form.file is not None:
         attempt(parse_form_signature, form.fields, "us-east-1")
