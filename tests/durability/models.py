@@ -124,7 +124,8 @@ def side(kind: str, seed: int) -> Iterator[Side]:
     with tempfile.TemporaryDirectory(prefix="post3-model-", dir=memory() if kind == "world" else None) as directory:
         if kind == "world":
             random = Random(seed)
-            world = World(Path(directory), Scheduler(random), random)
+            # Time passes, because uploads of one key are listed in the order of their time.
+            world = World(Path(directory), Scheduler(random, tick=0.002), random)
             world.start()
             try:
                 yield Side(InMemory(world, random))
