@@ -15,6 +15,8 @@ from post3tw.s3.exchange import RequestHead
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
 _TARGET = re.compile(rb"(?:/|https?://|\*\Z)[^\x00-\x20\x7f]*\Z", re.IGNORECASE)
+_METHODS = frozenset({b"GET", b"HEAD", b"PUT", b"POST", b"DELETE", b"OPTIONS"})
+"""Those that S3 has, which nobody has to look at twice."""
 _VERSIONS = {b"HTTP/1.1": "HTTP/1.1", b"HTTP/1.0": "HTTP/1.0"}
 _LARGEST_LENGTH = 19
 """Digits of a Content-Length: more do not fit 63 bits."""
@@ -57,7 +59,7 @@ def _request_line(line: bytes) -> tuple[str, bytes, str]:
     version = _VERSIONS.get(protocol)
     if version is None:
         raise BadRequest("The version is neither HTTP/1.1 nor HTTP/1.0.")
-    if _TOKEN.fullmatch(method) is None:
+    if method not in _METHODS and _TOKEN.fullmatch(method) is None:
         raise BadRequest("The method is not a token.")
     if _TARGET.match(target) is None:
         raise BadRequest("The request target is neither a path nor a URL.")

@@ -116,8 +116,13 @@ async def _read_inline(store: Store, piece: Piece) -> bytes:
         found: tuple[bytes, bytes] = await store.index.read(partial(rows.load_body, body_id=placement.body or b""))
         crcs, data = found
         placement = evolve(placement, crcs=crcs)
+    return inline_bytes(placement, data, piece.first, piece.length)
+
+
+def inline_bytes(placement: Placement, data: bytes, first: int, length: int) -> bytes:
+    """`length` bytes from `first` of an inline body that was read with its row. Raises CorruptedData."""
     verify_all(placement, data)
-    return data if piece.length == placement.size else data[piece.first : piece.first + piece.length]
+    return data if length == placement.size else data[first : first + length]
 
 
 @implementer(IByteSource, IPushProducer)

@@ -22,7 +22,7 @@ from post3tw.service.interfaces import IByteSource
 from post3tw.service.keys import read_version_id, written_version_id
 from post3tw.service.object_checksums import checksum_members
 from post3tw.service.part_numbers import checked_part_number
-from post3tw.service.reading import Piece, open_pieces, stream_pieces
+from post3tw.service.reading import Piece, inline_bytes, open_pieces, stream_pieces
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.parts import parts_between
 from post3tw.wire.dates import from_millis, http_date_of
@@ -162,8 +162,11 @@ def _override(caller: Caller, member: str, value: Any) -> str:
 async def body_of(store: Store, selection: Selection) -> bytes | IByteSource:
     """The selected bytes."""
     version, first, length = selection.version, selection.first, selection.length
-    if version.placement is not None:
-        return await open_pieces(store, (Piece(version.placement, first, length, version.inline),))
+    placement = version.placement
+    if placement is not None:
+        if version.inline is not None and length:
+            return inline_bytes(placement, version.inline, first, length)
+        return await open_pieces(store, (Piece(placement, first, length),))
     if selection.part is not None:
         return await open_pieces(store, (Piece(selection.part.placement, 0, length),))
     return pieces_of_parts(store, version, first, length)
