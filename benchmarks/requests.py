@@ -50,6 +50,7 @@ class Client:
 
     load: Load
     channel: Any = None
+    bufferSize: int = 65536
 
     def write(self, data: bytes) -> None:
         """An answer: this benchmark's come in one write each."""
