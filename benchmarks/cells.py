@@ -8,6 +8,7 @@ look fast.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable
 
 from attrs import frozen
@@ -18,6 +19,11 @@ from benchmarks.upload import PART, PARTS
 
 TRAIL = 256
 """A DELETE follows its PUT at this distance, so that it finds the object."""
+
+STARTS = [random.Random(number).randrange(PREFIXES // 2 - 100) for number in range(500)]
+"""Prefixes at which pages begin, in no order; behind each there are a thousand and more."""
+
+_in_prefix = re.compile(rb"p(\d{6})/").search
 
 
 @frozen
@@ -129,9 +135,7 @@ def pages(bucket: str, query: str) -> Callable[[Scene], list[Request]]:
     """Pages of 1000 that begin at prefixes in no order."""
 
     def make(scene: Scene) -> list[Request]:
-        numbers = random.Random(1000)
-        starts = [numbers.randrange(PREFIXES // 2 - 100) for _ in range(500)]
-        return [scene.list(bucket, query.replace("START", f"p{start:06d}")) for start in starts]
+        return [scene.list(bucket, query.replace("START", f"p{start:06d}")) for start in STARTS]
 
     return make
 
@@ -148,14 +152,17 @@ def puts_among(bucket: str) -> Callable[[Scene], list[Request]]:
 
 
 def is_page(bucket: str, query: str, mark: bytes) -> Callable[[Scene], None]:
-    """A page has a thousand entries."""
+    """A page has a thousand entries, and begins where it was asked to."""
+    return lambda scene: check_page(scene.answer(pages(bucket, query)(scene)[0]), mark, STARTS[0])
 
-    def prove(scene: Scene) -> None:
-        found = scene.answer(pages(bucket, query)(scene)[0]).count(mark)
-        if found != 1000:
-            raise ValueError(f"a page has {found} entries, not 1000")
 
-    return prove
+def check_page(page: bytes, mark: bytes, start: int) -> None:
+    """Look at an answer; ValueError when it is not a page of 1000 `mark`s from the prefix of that number."""
+    if (count := page.count(mark)) != 1000:
+        raise ValueError(f"a page has {count} entries, not 1000")
+    first = _in_prefix(page)
+    if first is None or int(first[1]) != start:
+        raise ValueError("a page does not begin where it was asked to")
 
 
 def is_object(size: int) -> Callable[[Scene], None]:

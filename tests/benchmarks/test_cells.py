@@ -4,7 +4,7 @@ from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.cells import TRAIL, Setting, catalogue, settings_of
+from benchmarks.cells import TRAIL, Setting, catalogue, check_page, same, settings_of
 from benchmarks.exchange import Endpoint, Request
 from benchmarks.scene import PREFIXES, Scene, Stock, listed_key
 from benchmarks.signing import Account
@@ -75,6 +75,24 @@ class CellTests(SynchronousTestCase):
         """Cells of a bucket that is not wanted are not there."""
         self.assertNotIn("list-flat-large", catalogue(STOCK))
         self.assertIn("list-flat-large", catalogue(Stock("bench")))
+
+
+class ProofTests(SynchronousTestCase):
+    """What is no result."""
+
+    def test_pages(self) -> None:
+        """A page must have its thousand entries and begin where it was asked to; some servers ignore start-after."""
+        keys = [f"<Key>p{number // 5:06d}/k{number:08d}</Key>" for number in range(60, 1060)]
+        page = f"<StartAfter>p000012</StartAfter>{''.join(keys)}".encode()
+        check_page(page, b"<Key>", 12)
+        for bad, start in ((page, 13), (page.replace(b"<Key>", b"<key>", 1), 12), (b"", 12)):
+            with self.assertRaises(ValueError):
+                check_page(bad, b"<Key>", start)
+
+    def test_bodies(self) -> None:
+        """A body that is not what was put is no result."""
+        same(b"body", b"body")
+        self.assertRaises(ValueError, same, b"4;chunk-signature=0\r\nbody", b"body")
 
 
 class SettingTests(SynchronousTestCase):
