@@ -94,13 +94,13 @@ def main() -> None:
             number += len(batch)
             for report in pool.starmap(episode, batch):
                 total.add(report)
+                sys.stdout.writelines(violation + "\n" for violation in report.violations[:20])
+                sys.stdout.flush()
             if options.verbose:
                 sys.stdout.write(f"{total.states} states, {len(total.violations)} violations\n")
                 sys.stdout.flush()
         pool.close()
         pool.join()
-    for violation in total.violations[:20]:
-        sys.stdout.write(violation + "\n")
     seconds = time.monotonic() - began
     used = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     sys.stdout.write(

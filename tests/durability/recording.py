@@ -135,6 +135,7 @@ class Recorder:
             },
             workers=self.workers,
             wrapper=command,
+            patience=180,
         )
 
     def work(self, client: Client, count: int, chosen: Sequence[str] = ()) -> None:

@@ -111,7 +111,7 @@ _UNFINISHED = " <unfinished ...>"
 _REQUEST_ID = b"x-amz-request-id: "
 _HEX_REQUEST_ID = "".join(f"\\x{byte:02x}" for byte in _REQUEST_ID)
 
-_STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
+_START = re.compile(r"(\d+) +(?:<\.\.\. )?(?:clone3?|v?fork)(?:\(| resumed>)(.*)", re.DOTALL)
 _PROMISE = frozenset({"fsync", "fdatasync"})
 _ANSWERS = frozenset({"write", "writev", "sendto", "sendmsg"})
 
@@ -131,6 +131,7 @@ class Trace:
     dropped: int = 0
     _unfinished: dict[str, tuple[str, str, int]] = field(factory=dict, init=False)
     _tables: dict[str, dict[int, int]] = field(factory=dict, init=False)
+    _parents: dict[str, tuple[str, str]] = field(factory=dict, init=False)
     _handles: dict[int, int] = field(factory=dict, init=False)
     _positions: dict[int, int] = field(factory=dict, init=False)
     _next: int = field(default=0, init=False)
@@ -139,7 +140,9 @@ class Trace:
         """Read lines; may be called again for the next log, of a process that came after this one."""
         self._unfinished.clear()
         self._tables.clear()
-        for line in lines:
+        kept = list(lines)
+        self._parents = _parents(kept)
+        for line in kept:
             self._read(line.rstrip("\n"))
 
     def _read(self, line: str) -> None:
@@ -165,11 +168,10 @@ class Trace:
             self._call(name, text, len(self.operations))
 
     def _inherited(self, process: str) -> dict[int, int]:
-        """The descriptors of a process that is seen for the first time: it may be so before its parent's call returns,
-        but not before that call began."""
-        for parent, (name, begin, _) in reversed(self._unfinished.items()):
-            if name in _STARTS:
-                return _given(self._tables[parent], begin)
+        """The descriptors of a process or thread that is seen for the first time."""
+        if process in self._parents:
+            parent, flags = self._parents[process]
+            return _given(self._tables[parent], flags)
         if self._tables:
             raise UnknownCall(f"the log does not say where process {process} came from")
         return {}
@@ -194,9 +196,7 @@ class Trace:
             self.dropped += 1
             return
         act = getattr(self, f"_on_{name}", None)
-        if name in _STARTS:
-            self._tables.setdefault(str(returned), _given(self._handles, arguments))
-        elif name == "execve":
+        if name == "execve":
             self._handles.clear()
         elif act is None:
             self._refuse(name, arguments)
@@ -322,6 +322,23 @@ class Trace:
         if not path.startswith(self.root + "/") or path.endswith("-shm"):
             return None
         return os.path.normpath(path[len(self.root) + 1 :])
+
+
+def _parents(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Who started each process and thread, and with which flags: its first call may be logged before that returns."""
+    found: dict[str, tuple[str, str]] = {}
+    begun: dict[str, str] = {}
+    for line in lines:
+        call = _START.match(line)
+        if call is None:
+            continue
+        text = begun.pop(call[1], "") + call[2]
+        result = _RESULT.search(text.rstrip("\n"))
+        if result is None:
+            begun[call[1]] = text
+        else:
+            found[result[1]] = (call[1], text)
+    return found
 
 
 def _given(handles: dict[int, int], flags: str) -> dict[int, int]:

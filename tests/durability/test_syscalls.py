@@ -112,7 +112,7 @@ class TraceTests(SynchronousTestCase):
             opened("/root/a"),
             "77  clone3({flags=CLONE_VM|CLONE_FILES|CLONE_THREAD, exit_signal=0} <unfinished ...>",
             f"78  write(5, {quoted('a')}, 1) = 1",
-            "77  <... clone3 resumed>) = 78",
+            "77  <... clone3 resumed> => {parent_tid=[78]}, 88) = 78",
             "77  clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 79",
             "79  dup2(5, 1) = 1",
             f"79  write(1, {quoted('b')}, 1) = 1",
