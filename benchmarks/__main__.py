@@ -11,6 +11,7 @@ COMMANDS = {
     "requests": "CPU of a small request in the process that serves it, without sockets",
     "index": "writes and reads of the index, commits, groups",
     "listing": "a page of 1000 in a small and a large bucket, and behind as many delete markers, without HTTP",
+    "flames": "draw a flame graph of the stacks that py-spy sampled",
     "memory": "peak memory of a PUT and GET of 5 GiB, of an upload, of 10,000 idle connections",
 }
 

@@ -1,7 +1,7 @@
 """A flame graph of stacks that a sampling profiler collected.
 
     py-spy record --format raw --output stacks.txt --pid PID
-    python benchmarks/flames.py stacks.txt dataReceived > graph.svg
+    python -m benchmarks flames stacks.txt dataReceived > graph.svg
 
 Each line of the input is a stack, outermost frame first, `;` between frames, and how often it was seen. Of each stack
 what lies above the first frame with the given word in it is shown; stacks without it are left out.
@@ -9,9 +9,11 @@ what lies above the first frame with the given word in it is shown; stacks witho
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from attrs import define, field
@@ -84,6 +86,13 @@ def picture(root: Frame) -> str:
     )
 
 
-if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as stacks:
-        sys.stdout.write(picture(read_stacks(stacks, sys.argv[2])))
+def main(arguments: Sequence[str]) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks flames", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stacks", type=Path)
+    parser.add_argument("word")
+    options = parser.parse_args(arguments)
+    with options.stacks.open(encoding="utf-8") as stacks:
+        sys.stdout.write(picture(read_stacks(stacks, options.word)))
