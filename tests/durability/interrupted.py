@@ -23,7 +23,7 @@ from typing import Any
 
 from attrs import define, field
 
-from post3tw.cli import main as post3
+from post3tw.cli import backup, restore
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.sqlite.inspection import at_once
@@ -32,6 +32,7 @@ from post3tw.storage.threads import NoThreads
 from tests.durability.known_store import fill, same
 
 _KILLED = 77
+_VERBS = {"backup": backup.main, "restore": restore.main}  # imported here once, not in each process
 
 
 def ended_at(calls: int, *arguments: str) -> int:
@@ -57,7 +58,7 @@ def _run_until(calls: int, arguments: tuple[str, ...]) -> None:
     try:
         Files.call = counted  # type: ignore[method-assign]
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            status = post3(arguments)
+            status = _VERBS[arguments[0]](arguments[1:])
     finally:
         os._exit(status)
 
@@ -82,24 +83,24 @@ class Run:
 
     def backups(self) -> Path:
         """End backups; a whole one."""
-        for calls, backup in self._points("backup", lambda target: ("backup", str(self.data), str(target))):
+        for calls, made in self._points("backup", lambda target: ("backup", str(self.data), str(target))):
             self._expect(
-                ended_at(1 << 30, "backup", str(self.data), str(backup)) == 0, f"backup, {calls}: not gone on with"
+                ended_at(1 << 30, "backup", str(self.data), str(made)) == 0, f"backup, {calls}: not gone on with"
             )
             restored = self.place / "restored"
-            self._expect(ended_at(1 << 30, "restore", str(backup), str(restored)) == 0, f"backup, {calls}: no restore")
+            self._expect(ended_at(1 << 30, "restore", str(made), str(restored)) == 0, f"backup, {calls}: no restore")
             self._expect(same(restored, self.data), f"backup, {calls}: restored otherwise")
-            shutil.rmtree(restored)
-        return backup
+            shutil.rmtree(restored, ignore_errors=True)
+        return made
 
-    def restores(self, backup: Path) -> None:
+    def restores(self, made: Path) -> None:
         """End restores."""
-        for calls, restored in self._points("restore", lambda target: ("restore", str(backup), str(target))):
+        for calls, restored in self._points("restore", lambda target: ("restore", str(made), str(target))):
             whole = self._serves(restored) and (restored / "index.sqlite3").exists()
             if whole:
                 self._expect(same(restored, self.data), f"restore, {calls}: looks whole, and is not")
             else:
-                again = ended_at(1 << 30, "restore", str(backup), str(restored))
+                again = ended_at(1 << 30, "restore", str(made), str(restored))
                 self._expect(again == 0, f"restore, {calls}: not gone on with")
                 self._expect(same(restored, self.data), f"restore, {calls}: restored otherwise")
 
