@@ -59,3 +59,12 @@ class CanonicalTests(SynchronousTestCase):
             b'PUT\n/k\n\nhost:h\nx-amz-meta-a:1,"a b c"\nx-amz-meta-b:\n\n'
             b"host;x-amz-meta-a;x-amz-meta-b\nUNSIGNED-PAYLOAD",
         )
+
+    def test_only_white_space_is_trimmed(self) -> None:
+        """Spaces and tabs around a value are no part of it, whether its header comes once or twice; letters are."""
+        for headers, expected in (
+            ([(b"a", b" \tXvX\t ")], b"a:XvX\n"),
+            ([(b"a", b"\t XvX"), (b"a", b"XwX \t")], b"a:XvX,XwX\n"),
+        ):
+            made = canonical_request(b"GET", b"/", b"", headers, (b"a",), b"hash")
+            self.assertIn(b"\n" + expected, made)
