@@ -12,15 +12,18 @@ Each mutating operation is made once for each n, until it is through. Afterwards
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
 import mmap
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -62,6 +65,7 @@ _SYNCS = ("fsync", "fdatasync")
 def library() -> Path:
     """The library, compiled. Raises CalledProcessError or FileNotFoundError where there is no compiler."""
     directory = Path(tempfile.mkdtemp(prefix="post3-faults-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     path = directory / "faults.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(path), str(_SOURCE), "-ldl"], check=True)
     return path
@@ -166,6 +170,11 @@ class Victim:
             self._wrong(f"{self._open() - self._descriptors} descriptors are left open")
         if self.server.stop() != 0:
             self._wrong("the server did not end well")
+
+    def abandon(self) -> None:
+        """Kill the server, if it still runs."""
+        with suppress(ServerNotRunning):
+            self.server.kill()
 
     def calls(self, kind: str) -> int:
         """How many calls an operation makes."""
@@ -298,9 +307,12 @@ def main() -> None:
     actions = (*((*ERRORS, SHORT) if options.errors else ()), *((KILL,) if options.kills else ()))
     with tempfile.TemporaryDirectory(prefix="post3-faults-") as directory:
         victim, began = Victim(Path(directory), Random(options.seed)), time.monotonic()
-        victim.begin()
-        sweep(victim, options.kinds.split(","), actions)
-        victim.end()
+        try:
+            victim.begin()
+            sweep(victim, options.kinds.split(","), actions)
+            victim.end()
+        finally:
+            victim.abandon()
     for violation in victim.outcome.violations[:20]:
         sys.stdout.write(violation + "\n")
     outcome = victim.outcome

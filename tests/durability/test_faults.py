@@ -26,6 +26,7 @@ class FaultTests(SynchronousTestCase):
         self.addCleanup(directory.cleanup)
         self.random = Random(SEED)
         self.victim = Victim(Path(directory.name), self.random)
+        self.addCleanup(self.victim.abandon)
         self.victim.begin()
 
     def assert_sound(self, points: int) -> None:
