@@ -126,13 +126,14 @@ def _write(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def replay(recorder: Recorder, random: Random, *, after: int = 0, first_only: bool = False) -> Report:
+def replay(recorder: Recorder, random: Random, *, after: int = 0, share: float = 1, first_only: bool = False) -> Report:
     """Try every state after every operation.
 
     Args:
         recorder: with a finished recording, which is used up.
         random: chooses some of the states.
         after: try states only after so many answers.
+        share: after which share of the operations, chosen at random.
         first_only: stop at the first violation.
     """
     report, ledger = Report(), Ledger(recorder.deeds, dict(recorder.settled))
@@ -145,7 +146,7 @@ def replay(recorder: Recorder, random: Random, *, after: int = 0, first_only: bo
             report.operations += 1
             if isinstance(operation, Answer):
                 changed = ledger.answered(operation.request_id)
-            if changed and ledger.acknowledged >= after:
+            if changed and ledger.acknowledged >= after and random.random() < share:
                 for number, image in enumerate(images(recorder.disk, random)):
                     report.states += 1
                     found = bench.found_in(image)

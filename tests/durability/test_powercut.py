@@ -17,6 +17,9 @@ from tests.durability.recording import TUNED, Recorder, require_strace
 from tests.durability.replay import Report, replay
 
 SEED = "20261121"
+SHARE = 0.3
+"""Of the operations, for the sake of time; the command tries all."""
+
 PREPARED = 3
 """Answers until the buckets are there."""
 
@@ -50,16 +53,20 @@ class PowerCutTests(PowerCutCase):
 
     def test_everything(self) -> None:
         """What is acknowledged survives every power cut, over a kill and a start on what it left."""
-        self.assert_sound(replay(self.recorded(lambda recorder: record_everything(recorder, 1)), self.random))
+        self.assert_sound(
+            replay(self.recorded(lambda recorder: record_everything(recorder, 1)), self.random, share=SHARE)
+        )
 
     def test_workers(self) -> None:
         """The same of two processes on one store."""
         recorder = self.recorded(lambda recorder: record_workers(recorder, 1))
-        self.assert_sound(replay(recorder, self.random, after=PREPARED))
+        self.assert_sound(replay(recorder, self.random, after=PREPARED, share=SHARE))
 
     def test_migration(self) -> None:
         """A power cut while an older index is brought up to date leaves the one or the other."""
-        self.assert_sound(replay(self.recorded(lambda recorder: record_migration(recorder, 1)), self.random))
+        self.assert_sound(
+            replay(self.recorded(lambda recorder: record_migration(recorder, 1)), self.random, share=SHARE)
+        )
 
 
 def some(count: int, *chosen: str) -> Callable[[Recorder], None]:
