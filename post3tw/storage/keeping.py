@@ -8,12 +8,16 @@ them; when it ends, in whatever way, the lock is free. Any program can hold it: 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _NAME = "backup.lock"
+
+_NOT_MADE = frozenset({errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Why the file cannot be opened when it is not there: nobody can have locked it. Any other reason says nothing."""
 
 
 @contextmanager
@@ -33,10 +37,16 @@ def copying(directory: str) -> Iterator[None]:
 
 @contextmanager
 def removing(directory: str) -> Iterator[bool]:
-    """Whether blobs may be removed as long as this lasts: nobody copies, nor begins to."""
+    """Whether blobs may be removed as long as this lasts: nobody copies, nor begins to.
+
+    Raises:
+        OSError: it cannot be known, as the file cannot be opened.
+    """
     try:
         lock = _opened(directory)
-    except OSError:  # there is no such file, and no space for one: nobody can have locked it
+    except OSError as error:
+        if error.errno not in _NOT_MADE:
+            raise
         yield True
         return
     try:
@@ -46,7 +56,11 @@ def removing(directory: str) -> Iterator[bool]:
 
 
 def _opened(directory: str) -> int:
-    return os.open(os.path.join(directory, _NAME), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(os.path.join(directory, _NAME), os.O_RDWR | os.O_CREAT, 0o600)
+    if os.geteuid() == 0:  # a server that is somebody else must be able to open what root's backup has made
+        owner = os.stat(directory)
+        os.fchown(lock, owner.st_uid, owner.st_gid)
+    return lock
 
 
 def _taken(lock: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -53,3 +55,18 @@ class KeepingTests(SynchronousTestCase):
         self.assertTrue(self.allowed())
         with self.assertRaises(FileNotFoundError), copying(str(self.path)):
             self.fail("there is nothing to copy")
+
+    def test_unknown(self) -> None:
+        """Where the file is there and cannot be opened, whoever copies may have it: nothing is removed."""
+        (self.path / "backup.lock").symlink_to("backup.lock")
+        with self.assertRaises(OSError):
+            self.allowed()
+
+    def test_root(self) -> None:
+        """What root makes belongs to whom the directory belongs to, so that the server can open it."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root gives files away")
+        os.chown(self.path, 1234, 1235)
+        with copying(str(self.path)):
+            made = (self.path / "backup.lock").stat()
+        self.assertEqual((made.st_uid, made.st_gid), (1234, 1235))
