@@ -10,11 +10,11 @@ import os
 import signal
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, eventAsText, globalLogBeginner
+from twisted.logger import LogEvent, Logger, eventAsText, globalLogBeginner
 from twisted.python.failure import Failure
 
 from post3tw.metrics.summing import measured
@@ -30,6 +30,8 @@ from post3tw.storage.crew import Crew
 @define(eq=False)
 class Worker:
     """A server that follows its parent."""
+
+    _log: ClassVar[Logger] = Logger()
 
     reactor: Any
     reports: Reports
@@ -49,7 +51,8 @@ class Worker:
         except ServerFailed:
             self._end(1)
         except Exception as error:
-            self._refuse(str(error))
+            self._log.failure("The worker could not be started.")
+            self._refuse(str(error) or type(error).__name__)
             self._end(1)
         else:
             self.reactor.addReader(Orders(self._follow, self._orphaned))
@@ -113,7 +116,7 @@ class Worker:
             stopped.addErrback(self._stop_failed).addCallback(lambda _: self._end(0))
 
     def _stop_failed(self, failure: Failure) -> None:
-        self.server.log.failure("The worker could not stop in order.", failure=failure)
+        self._log.failure("The worker could not stop in order.", failure=failure)
 
     def _end(self, status: int) -> None:
         os._exit(status)  # everything is closed, and threads that wait for a disk are not waited for

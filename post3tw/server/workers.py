@@ -162,8 +162,12 @@ class Workers:
             return
         process = WorkerProcess(self.order(seat.number, first), self._heard)
         seat.process, seat.since, seat.refusal = process, self.reactor.seconds(), ""
-        process.spawn(self.reactor, self.descriptors)
         process.ended.addCallback(partial(self._ended, seat))
+        try:
+            process.spawn(self.reactor, self.descriptors)
+        except OSError as error:  # no memory, processes or descriptors now; later there may be
+            seat.refusal = f"worker {seat.number} cannot be started: {error}"
+            process.ended.callback("nothing")
 
     def _heard(self, process: WorkerProcess, message: Message) -> None:
         seat = self._seats[process.number]

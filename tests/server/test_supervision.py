@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 from typing import Any
@@ -41,9 +42,13 @@ class Processes(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.started: list[WorkerProcess] = []
+        self.refused = 0
 
     def spawnProcess(self, process: WorkerProcess, executable: str, arguments: object, **options: Any) -> None:
         """See IReactorProcess."""
+        if self.refused:
+            self.refused -= 1
+            raise BlockingIOError(errno.EAGAIN, "no processes")
         self.started.append(process)
         process.makeConnection(Transport())
 
@@ -137,6 +142,38 @@ class SupervisionTests(SynchronousTestCase):
         self.assertEqual(len(pauses), TRIES)
         self.assertEqual(pauses[:-1], sorted(pauses[:-1]))
         self.assertLessEqual(max(pauses), LONGEST_PAUSE + 0.2)
+
+    def test_no_processes(self) -> None:
+        """When the system has no process for a new worker, it is tried again, and nobody waits for one that is not."""
+        self.start()
+        self.reactor.refused = 3
+        end(self.reactor.started[0], None, signal.SIGKILL)
+        self.reactor.advance(0)
+        self.assertEqual(self.workers.serving, 2)
+        asking = Deferred.fromCoroutine(self.workers.ask())
+        self.reactor.advance(ANSWER_TIME)
+        self.successResultOf(asking)
+        self.reactor.pump([0.1] * 20)
+        self.assertEqual((len(self.reactor.started), self.reactor.refused, self.given_up), (4, 0, []))
+        hear(self.reactor.started[-1], ready=True)
+        self.assertEqual(self.workers.serving, 3)
+
+    def test_no_processes_at_the_start(self) -> None:
+        """When the system has no process for a worker at the start, that is the reason that is given."""
+        self.reactor.refused = 1
+        failure = self.failureResultOf(Deferred.fromCoroutine(self.workers.start()), NoWorkers)
+        self.assertIn("worker 0 cannot be started: [Errno", str(failure.value))
+
+    def test_stop_without_processes(self) -> None:
+        """Stopping does not wait for a worker that could not be started."""
+        self.start()
+        self.reactor.refused = 1
+        end(self.reactor.started[0], None, signal.SIGKILL)
+        self.reactor.advance(0)
+        stopping = Deferred.fromCoroutine(self.workers.stop(10))
+        for process in self.reactor.started[1:]:
+            end(process, 0)
+        self.successResultOf(stopping)
 
     def test_long_lives(self) -> None:
         """Who served for a while starts anew with the first try."""
