@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from post3tw.cli import main
 from post3tw.service.store import Store
 from post3tw.storage.backup import making
+from post3tw.storage.backup.layout import Backup
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
+from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.storage.keeping import copying
@@ -25,6 +27,7 @@ from post3tw.testing.blob_fixture import noise
 from tests.backends import new_server
 from tests.hostile.ledger import Writer
 from tests.hostile.raw import Client
+from tests.storage.faulty import FaultyFiles
 from tests.storage.integrity.damaging import flip_file
 from tests.storage.integrity.directory import LARGE, DirectoryCase, tree
 
@@ -187,10 +190,19 @@ class BackupTests(BackupCase):
         self.sql("UPDATE store SET value = 'other' WHERE name = 'store_id'")
         self.assertIn("is the backup of another store", self.backup(status=2))
 
+    def test_within_the_data(self) -> None:
+        """No backup is made within the data directory, nor in it, nor through a link into it."""
+        link = Path(self.mktemp())
+        link.symlink_to((self.path / "blobs").absolute())
+        before = tree(self.path)
+        for where in (self.path, self.path / "blobs", self.path / "tmp" / "backup", link / "backup"):
+            for option in ([], ["--blobs-only"]):
+                said = run(self, "backup", str(self.path), str(where), *option, status=2)
+                self.assertIn("a backup needs a place of its own", said)
+        self.assertEqual(tree(self.path).keys(), before.keys())
+
     def test_one_at_a_time(self) -> None:
         """Two do not work on one backup."""
-        from post3tw.storage.backup.layout import Backup
-
         self.backup()
         with Backup(str(self.backup_path)).read():
             self.assertIn("another program is at work", self.backup(status=2))
@@ -267,6 +279,33 @@ class BackupTests(BackupCase):
         (self.backup_path / "blobs" / blob).write_bytes(b"")
         self.assertIn("of which 1 new", self.backup())
         self.restore()
+
+
+class GoneOnWithTests(BackupCase):
+    """What an earlier command left, when it was killed or the power went, is believed by its name."""
+
+    def backed_up(self) -> FaultyFiles:
+        """The calls on the backup's files of one backup, made as by a process of its own."""
+        files = FaultyFiles()
+        at_once(making.make_backup(str(self.path), Backup(str(self.backup_path), files), lambda step, share: None))
+        return files
+
+    def test_whole_before_named(self) -> None:
+        """A blob of a backup is synced before it gets its name, as no row says later what a name is worth."""
+        calls = self.backed_up().calls
+        named = [(at, path) for at, (name, path) in enumerate(calls) if name == "rename" and "/blobs" not in str(path)]
+        blobs = [(at, path) for at, path in named if len(Path(str(path)).name) == 32]
+        self.assertEqual(len(blobs), 3)
+        for at, path in blobs:
+            self.assertIn(("fdatasync", path), calls[:at])
+
+    def test_names_are_synced(self) -> None:
+        """A blob that is there already is in a snapshot only when its name is durable: who copied it may have been
+        killed before that."""
+        self.backed_up()
+        synced = self.backed_up().called("fsync")
+        for name in self.blobs(self.backup_path):
+            self.assertIn(str((self.backup_path / "blobs" / name).parent), synced)
 
 
 class SweeperTests(BackupCase):

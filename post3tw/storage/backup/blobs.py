@@ -124,14 +124,17 @@ class BlobCopy:
 
 
 def is_there(target: FileBlobs, blob_id: bytes, size: int) -> bool:
-    """Whether a blob is there; one that is too short or too long is none, and is removed."""
+    """Whether a blob is there, durably: whoever named it had synced it, but may have been killed before the name was.
+    One that is too short or too long is none, and is removed."""
     files, path = target.files, target.path(blob_id)
     with files.errors(path):
         try:
-            if files.call(os.stat, path).st_size == size:
-                return True
+            found = files.call(os.stat, path).st_size
         except FileNotFoundError:
             return False
+    if found == size:
+        target.keep_name(blob_id)
+        return True
     files.unlink(path)
     return False
 

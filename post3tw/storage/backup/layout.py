@@ -6,8 +6,8 @@ BACKUP/snapshots/NAME/  one moment of the store: the index, and a manifest
 BACKUP/tmp/             what is in the making
 
 Everything is made in `tmp`, synced, and renamed to where it belongs, so what is in `blobs` and `snapshots` is whole;
-what is in `tmp` is nothing. A backup that was ended in whatever way is gone on with by making it again: the blobs that
-it had copied are there.
+what is in `tmp` is nothing. (A server names a blob first: there a row says later that it is whole.) A backup that was
+ended in whatever way is gone on with by making it again: the blobs that it had copied are there.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Backup:
     blobs: FileBlobs = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.blobs = FileBlobs(self.files, NoThreads(), self._path("blobs"), self.temporary)
+        self.blobs = FileBlobs(self.files, NoThreads(), self._path("blobs"), self.temporary, named_last=True)
 
     @property
     def temporary(self) -> str:

@@ -75,7 +75,7 @@ async def restore(
                 files.unlink(copied)
                 _copy_index(backup, name, manifest, copied)
             with inspected(place.index if files.exists(place.index) else copied, older=True) as inspection:
-                target = FileBlobs(files, place.threads, place.blobs, place.temporary)
+                target = FileBlobs(files, place.threads, place.blobs, place.temporary, named_last=True)
                 copy = await _blobs(backup, target, manifest, inspection, progress)
                 damaged = inspection.read(partial(_holders, blob_ids=copy.damaged))
             if copy.damaged and not accept_damage:

@@ -66,6 +66,9 @@ class FileBlobs:
         durable: whether to sync; False acknowledges what a power cut may take back.
         mark: at the end of the names of unfinished blobs: "." and a number, which no other process at work has.
         alone: no other process is at work yet, so that all unfinished blobs are left over.
+        named_last: whether a blob has its name only when it is synced. For a place where a name is believed without a
+            row that refers to it, as in a backup that goes on with what was interrupted; it costs a second commit of
+            the file system's journal.
     """
 
     files: Files
@@ -75,6 +78,7 @@ class FileBlobs:
     durable: bool = True
     mark: str = ""
     alone: bool = True
+    named_last: bool = False
     forgets_unfinished: ClassVar[bool] = True
     _ready: set[str] = field(factory=set, init=False, repr=False)
     _familiar: dict[str, None] = field(factory=dict, init=False, repr=False)
@@ -156,6 +160,14 @@ class FileBlobs:
             if self.durable:
                 self.files.sync_directory(os.path.dirname(directory))
             self._ready.add(directory)
+
+    def keep_name(self, blob_id: bytes) -> None:
+        """Make the name of a blob durable that an earlier process gave it, and perhaps did not live to sync."""
+        directory = os.path.dirname(self.path(blob_id))
+        unsure = self.prepare_directory(directory)
+        if unsure and self.durable:  # otherwise this process has synced the directory after that
+            self.files.sync_directory(directory)
+        self.keep_names(unsure)
 
     def _clear_temporary(self) -> None:
         for name in self.files.names(self.temporary):
@@ -239,13 +251,15 @@ class FileWriter:
             self._usable = True
 
     def complete(self) -> None:
-        """Rename, sync, close, sync the directory."""
+        """Rename, sync (or the other way round), close, sync the directory."""
         store, directory = self._store, os.path.dirname(self._path)
         with self._lock:
             file = self._take()
             unsure = store.prepare_directory(directory)
+            if store.durable and store.named_last:
+                file.sync()
             store.files.rename(self._temporary, self._path)
-            if store.durable:
+            if store.durable and not store.named_last:
                 file.sync()
             if self._forgotten:
                 file.forget(0)

@@ -148,7 +148,7 @@ class FilesOnDiskTests(TestCase):
         self.assertEqual(self.found(), [])
 
     async def test_order_of_calls(self) -> None:
-        """Contents are synced before the rename, the directories' names before, the blob's name after it."""
+        """The file is renamed, then its contents are synced, then its name and those of its directories."""
         store = await self.start()
         writer = await store.create(ONE)
         await writer.write(b"x")
@@ -168,6 +168,28 @@ class FilesOnDiskTests(TestCase):
                 ("fsync", f"{blobs}/0e"),
             ],
         )
+
+    async def test_named_last(self) -> None:
+        """Where a name must say that a blob is whole, contents are synced before it is given."""
+        store = await self.start()
+        store.named_last = True
+        await self.put(store)
+        done = [name for name, _ in self.files.calls if name in ("fdatasync", "rename")]
+        self.assertEqual(done, ["fdatasync", "rename"])
+
+    async def test_name_of_an_earlier_process(self) -> None:
+        """A name that an earlier process gave is made durable with those of its directories, once in each process; one
+        that this process gave is."""
+        await self.put(await self.start())
+        files = FaultyFiles()
+        store = store_in(self.directory, files, NoThreads())
+        store.keep_name(ONE)
+        names = [f"{store.directory}/0e/0f", store.directory, f"{store.directory}/0e"]
+        self.assertEqual(files.called("fsync"), names)
+        store.keep_name(ONE)
+        await self.put(store, b"another " + ONE[8:])
+        store.keep_name(b"another " + ONE[8:])
+        self.assertEqual(files.called("fsync"), [*names, names[0]])
 
     async def put_large(self, store: FileBlobs, frames: int) -> list[str]:
         """Write a blob of so many MiB; the calls on its file, runs of writes as one."""
