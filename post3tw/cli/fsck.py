@@ -22,7 +22,9 @@ from typing import Any
 
 from attrs import asdict, define
 
+from post3tw.cli.backup import reason
 from post3tw.cli.progress import Progress, shown_size
+from post3tw.model.errors import DomainError
 from post3tw.storage.backup.healing import healer
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.integrity.fsck import Check, Finding, Subject
@@ -42,8 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with _opened(options) as (subject, heal):
             return _check(subject, heal, options)
-    except StoreRefused as error:
-        print(f"post3 fsck: {error}", file=sys.stderr)
+    except (StoreRefused, DomainError, OSError) as error:
+        print(f"post3 fsck: {reason(error)}", file=sys.stderr)
+        return NOT_CHECKED
+    except KeyboardInterrupt:
+        print("post3 fsck: interrupted", file=sys.stderr)
         return NOT_CHECKED
 
 

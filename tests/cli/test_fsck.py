@@ -14,6 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.cli import main
+from post3tw.model.errors import InsufficientStorage
 from post3tw.model.ids import IdSource
 from post3tw.service.copying import Copying
 from post3tw.service.objects import Objects
@@ -21,6 +22,9 @@ from post3tw.service.store import Store
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.transactions.buckets import find_bucket
+from post3tw.storage.integrity import fsck
+from post3tw.storage.integrity.rules import Row, Rule
+from post3tw.storage.interfaces import ITransaction
 from post3tw.storage.threads import NoThreads
 from post3tw.testing.blob_fixture import noise
 from tests.backends import new_server, open_postgres, started
@@ -160,6 +164,29 @@ class FsckTests(DirectoryCase):
         self.findings("--repair", status=0)
         self.assertEqual(self.findings(status=0), [])
         self.assertEqual(self.sql("SELECT 1 FROM blobs WHERE condemned IS NOT NULL OR lease_until IS NOT NULL"), [])
+
+    def test_no_help(self) -> None:
+        """What a repair did not put right is not called so."""
+        rule = Rule("wrong", "SELECT bucket, key, NULL, NULL FROM current ORDER BY key LIMIT ?", self.remove_empty)
+        self.patch(fsck, "RULES", {"odd": rule})
+        rows = self.sql("SELECT key FROM current")
+        said = self.fsck("--repair", status=1)
+        self.assertIn("odd: s3://bucket/empty: wrong (put right)\n", said)
+        self.assertIn("odd: s3://bucket/large: wrong\n", said)
+        self.assertIn(f"{len(rows)} findings, 1 put right, {len(rows) - 1} left", said)
+
+    async def remove_empty(self, tx: ITransaction, row: Row) -> None:
+        """A repair of one row."""
+        await tx.write("DELETE FROM current WHERE key = ?", b"empty")
+
+    def test_full_disk(self) -> None:
+        """What keeps a repair from going on is said in one line."""
+
+        async def full(tx: ITransaction, row: Row) -> None:
+            raise InsufficientStorage
+
+        self.patch(fsck, "RULES", {"odd": Rule("wrong", "SELECT bucket, key, NULL, NULL FROM current LIMIT ?", full)})
+        self.assertEqual(self.fsck("--repair", status=2), "post3 fsck: the disk is full\n")
 
     def test_left_alone(self) -> None:
         """What nobody seems to have is told of and left: it may be all that is left of something."""

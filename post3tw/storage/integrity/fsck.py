@@ -120,11 +120,13 @@ class Check:
     async def _rows(self) -> None:
         for number, (kind, rule) in enumerate(RULES.items()):
             self.progress("rows", number / len(RULES))
-            mended = self.repair and rule.repair is not None
-            rows = self.subject.change(partial(_repaired, rule=rule)) if mended else self._broken(rule)
-            for row in rows:
-                repair = "put right" if mended else "--repair puts it right" if rule.repair is not None else ""
-                self._found(Finding(kind, self._row_name(row), rule.says, repair, mended))
+            repairs = self.repair and rule.repair is not None
+            mended, left = self.subject.change(partial(_repaired, rule=rule)) if repairs else ((), self._broken(rule))
+            for row in mended:
+                self._found(Finding(kind, self._row_name(row), rule.says, "put right", True))
+            repair = "" if repairs or rule.repair is None else "--repair puts it right"
+            for row in left:
+                self._found(Finding(kind, self._row_name(row), rule.says, repair))
 
     def _broken(self, rule: Rule) -> list[Row]:
         found: list[Row] = self.subject.read(partial(_broken, rule=rule))
@@ -204,17 +206,21 @@ async def _broken(tx: ITransaction, rule: Rule) -> list[Any]:
     return await tx.all(rule.sql, LIMIT)
 
 
-async def _repaired(tx: ITransaction, rule: Rule) -> list[Any]:
-    """Repair until there is nothing to repair; what was found."""
+async def _repaired(tx: ITransaction, rule: Rule) -> tuple[list[Any], list[Any]]:
+    """Repair until there is nothing to repair, or it does not help: what is put right, and what is left."""
     assert rule.repair is not None
-    found: list[Any] = []
-    while rows := await tx.all(rule.sql, LIMIT):
-        if found and rows[0] == found[-len(rows)]:
-            break  # it does not help
-        for row in rows:
+    mended: list[Any] = []
+    left = await tx.all(rule.sql, LIMIT)
+    while left:
+        for row in left:
             await rule.repair(tx, row)
-        found += rows
-    return found
+        found, left = left, await tx.all(rule.sql, LIMIT)
+        still = set(left)
+        helped = [row for row in found if row not in still]
+        if not helped:
+            break
+        mended += helped
+    return mended, left
 
 
 async def _count(tx: ITransaction) -> int:
