@@ -198,8 +198,15 @@ class BackupTests(BackupCase):
         for where in (self.path, self.path / "blobs", self.path / "tmp" / "backup", link / "backup"):
             for option in ([], ["--blobs-only"]):
                 said = run(self, "backup", str(self.path), str(where), *option, status=2)
-                self.assertIn("a backup needs a place of its own", said)
+                self.assertIn("needs a place of its own", said)
         self.assertEqual(tree(self.path).keys(), before.keys())
+
+    def test_within_the_backup(self) -> None:
+        """Nothing is restored into the backup itself, where the next one would remove it."""
+        self.backup()
+        for where in ("tmp", "blobs/restored", "."):
+            said = run(self, "restore", str(self.backup_path), str(self.backup_path / where), status=2)
+            self.assertIn("needs a place of its own", said)
 
     def test_one_at_a_time(self) -> None:
         """Two do not work on one backup."""
@@ -270,6 +277,25 @@ class BackupTests(BackupCase):
             file.write(bytes(8192))
         self.assertIn("is damaged", self.backup(status=2))
         self.assertEqual(len(self.snapshots()), 1)
+        self.restore()
+
+    def test_damaged_descriptions(self) -> None:
+        """A label or a manifest that makes no sense is refused in one line, whatever is in it."""
+        self.backup()
+        (name,) = self.snapshots()
+        label, manifest = self.backup_path / "post3-backup", self.backup_path / "snapshots" / name / "manifest.json"
+        for path in (label, manifest):
+            whole = path.read_text()
+            for text in ("", "[]", "5", "{}", whole[:-5]):
+                path.write_text(text)
+                self.assertIn("read", self.restore(status=2))
+            path.write_text(whole.replace('"format": 1', '"format": 2'))
+            self.assertIn("was made by another release (format 2)", self.restore(status=2))
+            path.write_text(whole)
+        for wrong in ({"blob_bytes": "x"}, {"damaged": 5}, {"index_size": None}):
+            manifest.write_text(json.dumps({**json.loads(whole), **wrong}))
+            self.assertIn("can be read", run(self, "restore", str(self.backup_path), "--list", status=2))
+        manifest.write_text(whole)
         self.restore()
 
     def test_too_short(self) -> None:

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from attrs import asdict, define, field, frozen
+from attrs.validators import instance_of
 
 from post3tw.model.errors import DomainError
 from post3tw.storage.blobs.files import FileBlobs
@@ -55,13 +56,13 @@ class Manifest:
         format: of the backup.
     """
 
-    taken: int
-    store: str
-    index_size: int
-    index_sha256: str
-    blobs: int
-    blob_bytes: int
-    damaged: list[str]
+    taken: int = field(validator=instance_of(int))
+    store: str = field(validator=instance_of(str))
+    index_size: int = field(validator=instance_of(int))
+    index_sha256: str = field(validator=instance_of(str))
+    blobs: int = field(validator=instance_of(int))
+    blob_bytes: int = field(validator=instance_of(int))
+    damaged: list[str] = field(validator=instance_of(list))
     format: int = _FORMAT
 
 
@@ -134,9 +135,12 @@ class Backup:
         """
         try:
             with open(self.snapshot(name, MANIFEST), encoding="utf-8") as file:
-                return Manifest(**json.load(file))
+                manifest = Manifest(**json.load(file))
         except (OSError, ValueError, TypeError) as error:
             raise StoreRefused(f"{self.path} has no snapshot {name} that can be read: {error}") from error
+        if manifest.format != _FORMAT:
+            raise StoreRefused(f"snapshot {name} was made by another release (format {manifest.format})")
+        return manifest
 
     def add_snapshot(self, name: str, directory: str, manifest: Manifest) -> str:
         """Make a snapshot of a directory in `tmp` that has the index; its name, which nobody has yet."""
@@ -193,10 +197,25 @@ class Backup:
                 fcntl.flock(file, how | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreRefused(f"another program is at work on {self.path}") from None
-            label = json.load(file)
-            if label["format"] != _FORMAT:
-                raise StoreRefused(f"{self.path} was made by another release (format {label['format']})")
+            try:
+                label = json.load(file)
+                made, _ = label["format"], label["store"]
+            except (ValueError, TypeError, KeyError) as error:
+                raise StoreRefused(f"{self._label} cannot be read: {error}") from error
+            if made != _FORMAT:
+                raise StoreRefused(f"{self.path} was made by another release (format {made})")
             yield label
+
+
+def require_outside(path: str, directory: str) -> None:
+    """See that what is to be made is not within what it is made of: it would go with that, or be taken for a part.
+
+    Raises:
+        StoreRefused: it is, by whatever links.
+    """
+    whole = os.path.realpath(directory)
+    if os.path.commonpath([whole, os.path.realpath(path)]) == whole:
+        raise StoreRefused(f"{path} is within {directory}: it needs a place of its own")
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from attrs import frozen
 
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.backup.blobs import BlobCopy, is_needed, is_there, needed_sizes
-from post3tw.storage.backup.layout import BLOBS_ONLY, INDEX, Backup, Manifest, sha256_of
+from post3tw.storage.backup.layout import BLOBS_ONLY, INDEX, Backup, Manifest, require_outside, sha256_of
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
@@ -73,7 +73,7 @@ async def make_backup(data_dir: str, backup: Backup, progress: Progress, now: Ca
         StoreRefused: there is no store, its index is damaged, or the backup cannot be used.
         InsufficientStorage, StorageFailed: the disk of the backup.
     """
-    _require_outside(data_dir, backup)
+    require_outside(backup.path, data_dir)
     place = DataDirectory(data_dir, Files(), NoThreads())
     if not os.path.exists(place.index):
         raise StoreRefused(f"there is no index {place.index}")
@@ -104,7 +104,7 @@ async def copy_blobs(data_dir: str, backup: Backup, progress: Progress) -> tuple
         StoreRefused: the directory has none, or the backup cannot be used.
         InsufficientStorage, StorageFailed: the disk of the backup.
     """
-    _require_outside(data_dir, backup)
+    require_outside(backup.path, data_dir)
     source = FileBlobs(Files(), NoThreads(), os.path.join(data_dir, "blobs"), os.path.join(data_dir, "tmp"))
     if not os.path.isdir(source.directory):
         raise StoreRefused(f"{data_dir} has no blobs")
@@ -157,17 +157,6 @@ async def prune(data_dir: str, backup: Backup, keep: int) -> tuple[int, int]:
             await backup.blobs.delete(unneeded)
             removed += len(unneeded)
         return len(doomed), removed
-
-
-def _require_outside(data_dir: str, backup: Backup) -> None:
-    """A backup within the data would be lost with it, and its blobs could be taken for the store's.
-
-    Raises:
-        StoreRefused: it is there, by whatever links.
-    """
-    data, path = os.path.realpath(data_dir), os.path.realpath(backup.path)
-    if os.path.commonpath([data, path]) == data:
-        raise StoreRefused(f"{backup.path} is within {data_dir}: a backup needs a place of its own")
 
 
 def _store_id(index: str) -> str:

@@ -18,7 +18,7 @@ from functools import partial
 from attrs import frozen
 
 from post3tw.storage.backup.blobs import BlobCopy
-from post3tw.storage.backup.layout import INDEX, Backup, Manifest, sha256_of, write_durably
+from post3tw.storage.backup.layout import INDEX, Backup, Manifest, require_outside, sha256_of, write_durably
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import RESTORING, DataDirectory
 from post3tw.storage.files import Files
@@ -66,6 +66,7 @@ async def restore(
         StoreRefused: the snapshot cannot be used, or the directory is not empty.
         InsufficientStorage, StorageFailed: its disk.
     """
+    require_outside(data_dir, backup.path)
     with backup.read():
         manifest = backup.manifest(name)
         with _possessed(data_dir, f"{manifest.store} {name}") as place:
