@@ -148,8 +148,9 @@ def escape(text: str) -> str:
     return text if _is_plain(text) else text.translate(_ESCAPES)
 
 
-_PLAIN = bytes(code for code in range(0x20, 0x100) if code not in b'&<>"\xef')
-"""Bytes that stand for themselves. 0xef begins two characters that XML forbids, among many that it takes."""
+_PLAIN = bytes(code for code in range(0x20, 0x100) if code not in b'&<>"\xed\xef')
+"""Bytes that stand for themselves. 0xed begins surrogates and 0xef two more characters that XML forbids, each among many
+that it takes."""
 
 
 def escape_each(texts: Sequence[str]) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -165,6 +165,8 @@ class EscapeTests(SynchronousTestCase):
         if not set(text) & set("\t\n"):
             self.assertEqual(parse(f'<a b="{escape(text)}"/>'.encode()).attributes["b"], text)
 
+    @example(["\ud800"])
+    @example(["a", "\uffff"])
     @given(st.lists(st.text(st.sampled_from("ab/ \"'&<>\0\x01\r\n\xe9\uf8ff\uffff\ud800\U0001f600"))))
     def test_many_texts(self, texts: list[str]) -> None:
         """Many at a time are escaped as one by one."""
