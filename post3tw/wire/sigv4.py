@@ -42,6 +42,7 @@ from post3tw.model.errors import (
 )
 from post3tw.wire.canonical import Headers, canonical_query, canonical_request
 from post3tw.wire.dates import amz_date, iso8601, parse_amz_date, parse_http_date
+from post3tw.wire.hmac_keys import derived_key, hmac_hex
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINAL = "aws4_request"
@@ -389,33 +390,9 @@ def string_to_sign(timestamp: str, scope: str, request: bytes) -> bytes:
 
 def signature(key: bytes, text: bytes) -> bytes:
     """The signature of a string to sign: 64 lower-case hex digits."""
-    inner, outer = _hmac_states(key)
-    inner, outer = inner.copy(), outer.copy()
-    inner.update(text)
-    outer.update(inner.digest())
-    return outer.hexdigest().encode("ascii")
-
-
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
-
-
-@lru_cache(maxsize=1024)
-def _hmac_states(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """HMAC-SHA256 (RFC 2104) as far as the key goes, which is at most a block long. Going on from there takes a third
-    of what `hmac.digest` does: that begins with the key each time, and lets go of the interpreter lock."""
-    block = key.ljust(64, b"\0")
-    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+    return hmac_hex(key, text).encode("ascii")
 
 
 def signing_key(secret_key: str, credential: Credential) -> bytes:
     """The key for a scope, derived from a secret. Cached: deriving costs four HMACs."""
-    return _signing_key(secret_key, credential.date, credential.region, credential.service)
-
-
-@lru_cache(maxsize=1024)
-def _signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
-    key = b"AWS4" + secret_key.encode()
-    for part in (date, region, service, TERMINAL):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return derived_key(secret_key, credential.date, credential.region, credential.service, TERMINAL)
