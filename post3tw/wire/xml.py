@@ -149,8 +149,8 @@ def escape(text: str) -> str:
 
 
 _PLAIN = bytes(code for code in range(0x20, 0x100) if code not in b'&<>"\xed\xef')
-"""Bytes that stand for themselves. 0xed begins surrogates and 0xef two more characters that XML forbids, each among many
-that it takes."""
+"""Bytes that stand for themselves. 0xed begins surrogates and 0xef two more characters that XML forbids, each among
+many that it takes."""
 
 
 def escape_each(texts: Sequence[str]) -> Sequence[str]:
