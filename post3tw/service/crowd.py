@@ -26,7 +26,7 @@ AT_ONCE = 4
 
 @define(eq=False)
 class Crowd:
-    """All answers that are being sent.
+    """All answers that are being sent, or all bodies that are taken in.
 
     Attributes:
         bytes: what they hold together.
@@ -39,7 +39,7 @@ class Crowd:
 
 @define(eq=False)
 class Share:
-    """What one answer holds.
+    """What one of them holds.
 
     Attributes:
         crowd: it and the others.

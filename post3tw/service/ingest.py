@@ -3,7 +3,8 @@
 Theory of operation. A small body is collected, hashed and handed back, to be inserted by the very transaction that
 makes the object exist: no thread, no file, no lease. A larger one becomes a blob. It is taken from the source frame by
 frame, each hashed in the CPU pool while it is written by the blob store. One frame is in work, at most two more wait,
-and the source is paused when they do.
+and the source is paused when they do. Many bodies that came to a stand would hold a frame each for as long as they are
+let, so beyond a bound that all share, as answers do (see `crowd`), slices of frames are taken instead.
 
 The sweeper has to know of every blob that can exist, so its lease row is committed before the blob is finished; and
 before it is begun, unless the blob store forgets unfinished blobs by itself (`forgets_unfinished`): then the commit,
@@ -33,12 +34,13 @@ from zope.interface import implementer
 from post3tw.model.checksum import ChecksumAlgorithm
 from post3tw.model.errors import ContentSHA256Mismatch, EntityTooLarge
 from post3tw.model.version import Placement
+from post3tw.service.crowd import Share
 from post3tw.service.digests import Digests, update_lane
 from post3tw.service.interfaces import IByteSource
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions import blobs as rows
 from post3tw.storage.interfaces import IBlobWriter
-from post3tw.wire.checksums import FRAME, frame_crcs
+from post3tw.wire.checksums import FRAME, frame_crc, frame_crcs
 
 INLINE_MAX = 64 * 1024
 """Bodies up to this size are placed in the index."""
@@ -48,6 +50,13 @@ LEASE = 60 * 60 * 1000
 
 RENEW_AFTER = 15 * 60 * 1000
 """Milliseconds after which the lease is renewed."""
+
+
+MUCH = 64 << 20
+"""Bytes of all large bodies together that may be in memory while each is taken by whole frames."""
+
+SLICE = 128 * 1024
+"""Bytes that are taken at a time beyond that."""
 
 
 @frozen
@@ -117,6 +126,8 @@ async def ingest(
     except BaseException:
         await intake.abandon()
         raise
+    finally:
+        intake.share.hold(0)
 
 
 @implementer(IConsumer)
@@ -124,8 +135,8 @@ async def ingest(
 class _Intake:
     """The consumer that the source delivers to.
 
-    Chunks wait in `waiting` until `_drain` takes them, a frame at a time; there is no `writer` as long as the body is
-    small.
+    Chunks wait in `waiting` until `_drain` takes them, a frame or a slice at a time; there is no `writer` as long as
+    the body is small.
     """
 
     store: Store
@@ -147,6 +158,11 @@ class _Intake:
     writer: IBlobWriter | None = None
     renew_at: int = 0
     crcs: bytearray = field(factory=bytearray)
+    summed: int = 0
+    share: Share = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.share = Share(self.store.uploads)
 
     # -- what the source calls ----------------------------------------------------------------------------------------
 
@@ -173,10 +189,11 @@ class _Intake:
         self.waiting_size += len(data)
         if self.size <= self.inline_max:
             return
+        self.share.hold(self.waiting_size)
         if not self.draining:
-            if self.writer is None or self.waiting_size >= FRAME or self.store.ids.now() >= self.renew_at:
+            if self.writer is None or self.waiting_size >= self._enough or self.store.ids.now() >= self.renew_at:
                 self.drained = Deferred.fromCoroutine(self._drain_frames())
-        elif self.waiting_size >= 2 * FRAME and self.producer is not None and not self.paused:
+        elif self.waiting_size >= 2 * self._enough and self.producer is not None and not self.paused:
             self.paused = True
             self.producer.pauseProducing()
 
@@ -198,7 +215,7 @@ class _Intake:
         if self.error is not None:
             raise self.error
         if self.size > self.inline_max:
-            await self._drain(1)
+            await self._drain(rest=True)
         else:
             self.data = b"".join(self.waiting)
             self.digests.update(self.data)
@@ -230,19 +247,25 @@ class _Intake:
     # -- frame by frame -----------------------------------------------------------------------------------------------
 
     async def _drain_frames(self) -> None:
-        """Drain whole frames while the source delivers; what goes wrong stops the source."""
+        """Drain while the source delivers; what goes wrong stops the source."""
         try:
-            await self._drain(FRAME)
+            await self._drain()
         except Exception as error:
             self._fail(error)
 
-    async def _drain(self, least: int) -> None:
-        """Hash and place what waits, until less than `least` bytes are left."""
+    @property
+    def _enough(self) -> int:
+        """Bytes that are worth taking while more come."""
+        return FRAME if self.share.crowd.bytes < MUCH else SLICE
+
+    async def _drain(self, *, rest: bool = False) -> None:
+        """Hash and place what waits, until less than enough is left, or nothing of the `rest`."""
         self.draining = True
         try:
             while self.error is None:
                 await self._keep_lease()
-                if self.waiting_size < least:
+                self.share.hold(self.waiting_size)
+                if self.waiting_size < (1 if rest else self._enough):
                     return
                 frame = self._take()
                 if self.paused:
@@ -273,8 +296,8 @@ class _Intake:
         self.writer = await self.store.blobs.create(self.blob_id)
 
     def _take(self) -> bytes:
-        """The next frame, or what is left, out of `waiting`."""
-        size = min(FRAME, self.waiting_size)
+        """The next frame, what it lacks, or what there is of it, out of `waiting`."""
+        size = min(FRAME - self.summed % FRAME, self.waiting_size)
         self.waiting_size -= size
         taken: list[bytes | memoryview] = []
         while size:
@@ -292,9 +315,13 @@ class _Intake:
         return [self.store.cpu.run(update_lane, lane, data) for lane in self.digests.lanes]
 
     async def _append(self, frame: bytes) -> None:
-        """Append a frame of stored bytes to the blob."""
+        """Append a frame of stored bytes, or a part of one, to the blob."""
         assert self.writer is not None
-        self.crcs += frame_crcs(frame)
+        if self.summed % FRAME:
+            self.crcs[-4:] = frame_crc(frame, self.crcs[-4:])
+        else:
+            self.crcs += frame_crc(frame)
+        self.summed += len(frame)
         await self.writer.write(frame)
 
     def _fail(self, error: BaseException) -> None:

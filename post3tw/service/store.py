@@ -50,6 +50,7 @@ class Store:
         people: whom access control lists can name.
         new_bucket_documents: the documents, by kind, that a new bucket begins with.
         crowd: all answers that are being sent.
+        uploads: all large bodies that are being taken in.
         pause: awaited between the pieces of long work on the reactor's thread, so that others get their turn; a server
             passes a zero-second timer.
     """
@@ -64,6 +65,7 @@ class Store:
     people: People = field(factory=NoPeople)
     new_bucket_documents: Mapping[str, bytes] = field(factory=dict)
     crowd: Crowd = field(factory=Crowd)
+    uploads: Crowd = field(factory=Crowd)
 
     async def change(
         self,

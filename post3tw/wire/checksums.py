@@ -129,11 +129,12 @@ def composite(algorithm: ChecksumAlgorithm, digests: Iterable[bytes]) -> bytes:
 def frame_crcs(data: Buffer, frame: int = FRAME) -> bytes:
     """The CRC32C of each `frame` bytes of `data`, the last one perhaps shorter: four bytes each, big-endian."""
     if len(data) <= frame:
-        return _crc32c_bytes(data) if data else b""
+        return frame_crc(data) if data else b""
     view = memoryview(data)
-    return b"".join(_crc32c_bytes(view[at : at + frame]) for at in range(0, len(view), frame))
+    return b"".join(frame_crc(view[at : at + frame]) for at in range(0, len(view), frame))
 
 
-def _crc32c_bytes(data: Buffer) -> bytes:
-    crc: int = crc32c(data)
+def frame_crc(data: Buffer, before: Buffer = b"") -> bytes:
+    """The CRC32C of one frame, or of what there is of it; `before` is that of what came before `data`."""
+    crc: int = crc32c(data, int.from_bytes(before, "big"))
     return crc.to_bytes(4, "big")

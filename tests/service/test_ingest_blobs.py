@@ -20,7 +20,8 @@ from post3tw.model.errors import (
     SlowDown,
     StorageFailed,
 )
-from post3tw.service.ingest import INLINE_MAX, LEASE, RENEW_AFTER, ingest
+from post3tw.service.crowd import Crowd
+from post3tw.service.ingest import INLINE_MAX, LEASE, MUCH, RENEW_AFTER, SLICE, ingest
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.index.transactions.blobs import condemn, place
 from post3tw.storage.interfaces import IIndex
@@ -213,6 +214,35 @@ class LargeBodyTests(IngestCase):
             await self.turn(store)
         placement = (await stored).placement
         self.assertTrue(await self.read(store, placement) == data)
+
+    async def test_many_at_a_stand(self) -> None:
+        """When bodies that came to a stand hold much together, one more holds no more than a slice, and is what was
+        sent when it goes on, by slices or by frames. In the end it holds nothing, nor does one that fails."""
+        store = await self.open_store()
+        data = noise(3 * FRAME + 17)
+        for others, waits in ((0, FRAME - 1000), (MUCH, SLICE - 1000)):
+            for end in range(2):
+                crowded = evolve(store, uploads=Crowd())
+                crowded.uploads.bytes = others
+                source = HandFed(length=len(data))
+                stored = self.begin(crowded, source)
+                source.feed(data[: FRAME - 1000], 1000)
+                await self.turn(store)
+                source.feed(data[FRAME - 1000 : FRAME - 999])
+                self.assertLessEqual(crowded.uploads.bytes - others, waits + 1)
+                crowded.uploads.bytes -= others * end
+                source.feed(data[FRAME - 999 :], 9973)
+                source.end()
+                placement = (await stored).placement
+                self.assertEqual((placement.size, placement.crcs), (len(data), frame_crcs(data)))
+                self.assertTrue(await self.read(store, placement) == data)
+                self.assertEqual(crowded.uploads.bytes, others * (1 - end))
+            source = HandFed(length=len(data))
+            stored = self.begin(crowded, source)
+            source.feed(data[:FRAME])
+            source.fail(ClientGone())
+            await self.assertFailure(stored, ClientGone)
+            self.assertEqual(crowded.uploads.bytes, 0)
 
     async def test_nothing_stays_of_a_vanished_client(self) -> None:
         """A source that fails in the middle leaves a row for the sweeper, and no file."""
