@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from post3tw.storage.postgresql.dsn import Dsn
@@ -20,11 +17,3 @@ async def connected(test: TestCase, dsn: str) -> Management:
     await management.start()
     test.addCleanup(lambda: Deferred.fromCoroutine(management.stop()))
     return management
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what happens by itself; the test's timeout ends a wait in vain."""
-    from twisted.internet import reactor
-
-    while not holds():
-        await deferLater(reactor, 0.005)

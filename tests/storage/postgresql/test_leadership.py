@@ -12,7 +12,8 @@ from twisted.trial.unittest import TestCase
 from post3tw.storage.postgresql.leadership import Leadership
 from post3tw.storage.postgresql.migrations import Migration
 from post3tw.testing.postgresql import new_database
-from tests.storage.postgresql.nodes import connected, until
+from tests.storage.postgresql.nodes import connected
+from tests.waiting import until
 
 LEASE = 2.5
 

@@ -11,7 +11,8 @@ from twisted.trial.unittest import TestCase
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.management import Management, ManagementFailed
 from post3tw.testing.postgresql import database_of, new_database, shared_cluster
-from tests.storage.postgresql.nodes import connected, until
+from tests.storage.postgresql.nodes import connected
+from tests.waiting import until
 
 
 class AskingTests(TestCase):

@@ -18,8 +18,8 @@ from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.node import Node
 from post3tw.storage.shared_directory import SharedDirectory
 from post3tw.testing.postgresql import Cluster, database_of, new_database, shared_cluster
-from tests.storage.postgresql.nodes import until
 from tests.storage.postgresql.pgbouncer import through_pgbouncer
+from tests.waiting import until
 
 
 @cache

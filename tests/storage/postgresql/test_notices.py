@@ -14,7 +14,8 @@ from post3tw.storage.postgresql.management import Management
 from post3tw.storage.postgresql.migrations import Migration
 from post3tw.storage.postgresql.notices import BELIEF, Notices, watched
 from post3tw.testing.postgresql import new_database, shared_cluster
-from tests.storage.postgresql.nodes import connected, until
+from tests.storage.postgresql.nodes import connected
+from tests.waiting import until
 
 PID = "SELECT pg_backend_pid()"
 
