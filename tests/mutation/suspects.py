@@ -33,6 +33,7 @@ SUSPECTS = {
                 "tests.s3.test_presigned",
             ),
         ),
+        Suspect("post3tw.wire.hmac_keys", ("tests.wire.test_sigv4", "tests.wire.test_signer")),
         Suspect(
             "post3tw.wire.canonical", ("tests.wire.test_canonical", "tests.wire.test_sigv4", "tests.wire.test_signer")
         ),
