@@ -93,8 +93,15 @@ class Checkpoints:
         if self._background is None:
             if self.others is not None and not self.others.begin_copying():
                 return size > HARD_LIMIT
-            self._background = self.thread(target=self.copy, name="post3-checkpoint", daemon=True)
-            self._background.start()
+            background = self.thread(target=self.copy, name="post3-checkpoint", daemon=True)
+            try:
+                background.start()
+            except RuntimeError:  # there are too many threads; what was committed is to be answered all the same
+                self.log.warn("There is no thread for a checkpoint of the index.")
+                if self.others is not None:
+                    self.others.end_copying()
+                return size > HARD_LIMIT
+            self._background = background
         return size > HARD_LIMIT or not self._background.is_alive()
 
     def finish(self, connection: sqlite3.Connection) -> None:

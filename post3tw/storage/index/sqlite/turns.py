@@ -79,9 +79,10 @@ class TurnsOfProcesses:
         """See Turns."""
         if not self._try(_NEXT):
             return False
-        taken = self._try(_WRITES)
-        self._unlock(_NEXT)
-        return taken
+        try:
+            return self._try(_WRITES)
+        finally:
+            self._unlock(_NEXT)
 
     def take(self) -> None:
         """See Turns."""

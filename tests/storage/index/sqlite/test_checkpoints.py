@@ -9,6 +9,7 @@ import threading
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.storage.index.sqlite.checkpoints import HARD_LIMIT, SOFT_LIMIT, Checkpoints
+from post3tw.storage.index.sqlite.turns import TurnsOfProcesses
 
 
 class CheckpointsTests(SynchronousTestCase):
@@ -72,6 +73,31 @@ class CheckpointsTests(SynchronousTestCase):
         """A log beyond the hard limit is due at once."""
         self.log_is(HARD_LIMIT + 1)
         self.assertTrue(self.checkpoints.due())
+        self.let_go.set()
+        self.checkpoints.settle()
+
+    def test_no_thread(self) -> None:
+        """When the system has no thread for the background, the log waits for one, or for its hard limit, and no other
+        process is kept from copying it."""
+
+        class NoThread(threading.Thread):
+            def start(self) -> None:
+                raise RuntimeError("can't start new thread")
+
+        turns = TurnsOfProcesses(self.path + "-turns")
+        turns.open()
+        self.addCleanup(turns.close)
+        self.checkpoints.others, self.checkpoints.thread = turns, NoThread
+        ended: list[bool] = []
+        self.patch(TurnsOfProcesses, "end_copying", lambda turns: ended.append(True))
+        self.log_is(SOFT_LIMIT + 1)
+        self.assertFalse(self.checkpoints.due())
+        self.log_is(HARD_LIMIT + 1)
+        self.assertTrue(self.checkpoints.due())
+        self.assertEqual(ended, [True, True])
+        self.checkpoints.thread = threading.Thread
+        self.log_is(SOFT_LIMIT + 1)
+        self.assertFalse(self.checkpoints.due())
         self.let_go.set()
         self.checkpoints.settle()
 
