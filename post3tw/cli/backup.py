@@ -12,37 +12,24 @@ file. Exit statuses are COMPLETE, DAMAGED and NOT_MADE.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from post3tw.cli.progress import Progress, shown_size
-from post3tw.model.errors import DomainError, InsufficientStorage
+from post3tw.cli.verbs import NOT_DONE, add_directory, run_verb
 from post3tw.storage.backup.layout import Backup
 from post3tw.storage.backup.making import copy_blobs, make_backup, prune
 from post3tw.storage.index.sqlite.inspection import at_once
-from post3tw.storage.interfaces import StoreRefused
 
-COMPLETE, DAMAGED, NOT_MADE = 0, 1, 2
+COMPLETE, DAMAGED, NOT_MADE = 0, 1, NOT_DONE
 """Exit statuses: all is in it; all but what is damaged in the store; there is no snapshot."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Make one backup; the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        return _backup(options)
-    except (StoreRefused, DomainError, OSError) as error:
-        print(f"post3 backup: {reason(error)}", file=sys.stderr)
-        return NOT_MADE
-    except KeyboardInterrupt:
-        print("post3 backup: interrupted; the same command goes on", file=sys.stderr)
-        return NOT_MADE
-
-
-def reason(error: Exception) -> str:
-    """What to tell a person."""
-    return "the disk is full" if isinstance(error, InsufficientStorage) else str(error)
+    return run_verb("backup", partial(_backup, options))
 
 
 def _backup(options: argparse.Namespace) -> int:
@@ -74,13 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "backup has already is not copied again. Exits with 0; with 1 when there is a snapshot, but objects are "
         "damaged in the store; with 2 when there is none. The keys of users and of root are not in it.",
     )
-    parser.add_argument(
-        "directory",
-        metavar="DIR",
-        nargs="?",
-        default=os.environ.get("POST3_DATA_DIR", "./data"),
-        help="the directory that the server keeps its data in (default: POST3_DATA_DIR or ./data)",
-    )
+    add_directory(parser)
     parser.add_argument(
         "backup", metavar="BACKUP", help="the directory of the backup, which is made when it is missing"
     )

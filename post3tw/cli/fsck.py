@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from attrs import asdict, define
 
-from post3tw.cli.backup import reason
 from post3tw.cli.progress import Progress, shown_size
-from post3tw.model.errors import DomainError
+from post3tw.cli.verbs import NOT_DONE, add_directory, run_verb
 from post3tw.storage.backup.healing import healer
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.integrity.fsck import Check, Finding, Subject
@@ -34,29 +32,22 @@ from post3tw.storage.interfaces import StoreRefused
 
 Heal = Callable[[Held], Awaitable[bool]]
 
-IN_ORDER, SOMETHING_WRONG, NOT_CHECKED = 0, 1, 2
+IN_ORDER, SOMETHING_WRONG, NOT_CHECKED = 0, 1, NOT_DONE
 """Exit statuses: nothing was found, or all of it is put right; something is wrong; it could not be looked at."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Check one store; the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        with _opened(options) as (subject, heal):
-            return _check(subject, heal, options)
-    except (StoreRefused, DomainError, OSError) as error:
-        print(f"post3 fsck: {reason(error)}", file=sys.stderr)
-        return NOT_CHECKED
-    except KeyboardInterrupt:
-        print("post3 fsck: interrupted", file=sys.stderr)
-        return NOT_CHECKED
+    return run_verb("fsck", partial(_check, options), "what was not looked at may be anything")
 
 
-def _check(subject: Subject, heal: Heal | None, options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
     progress = Progress("fsck")
     report = _Report(progress, options.json)
-    check = Check(subject, report.finding, progress, options.repair, options.quick, heal)
-    at_once(check.run())
+    with _opened(options) as (subject, heal):
+        check = Check(subject, report.finding, progress, options.repair, options.quick, heal)
+        at_once(check.run())
     progress.end()
     report.summary(check)
     return SOMETHING_WRONG if check.left else IN_ORDER
@@ -112,13 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "may be at work on it. Exits with 0 when nothing is wrong or everything was put right, with 1 when something "
         "is wrong, with 2 when it cannot be looked at.",
     )
-    parser.add_argument(
-        "directory",
-        metavar="DIR",
-        nargs="?",
-        default=os.environ.get("POST3_DATA_DIR", "./data"),
-        help="the directory that the server keeps its data in (default: POST3_DATA_DIR or ./data)",
-    )
+    add_directory(parser)
     parser.add_argument(
         "--dsn", nargs="?", const="", help="a store in PostgreSQL; without a value, the one of PG* variables"
     )

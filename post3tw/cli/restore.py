@@ -15,15 +15,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from post3tw.cli.backup import reason
 from post3tw.cli.progress import Progress, shown_size
-from post3tw.model.errors import DomainError
+from post3tw.cli.verbs import NOT_DONE, run_verb
 from post3tw.storage.backup.layout import Backup
 from post3tw.storage.backup.restoring import Restored, restore, verify
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.interfaces import StoreRefused
 
-COMPLETE, DAMAGED, NOT_RESTORED = 0, 1, 2
+COMPLETE, DAMAGED, NOT_RESTORED = 0, 1, NOT_DONE
 """Exit statuses: all is there; something in the backup is damaged, and nothing can be served unless --accept-damage was
 given; it could not be begun or finished."""
 
@@ -32,14 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     """Restore one snapshot; the exit status."""
     options = _parser().parse_args(arguments)
     backup = Backup(options.backup)
-    try:
-        return _list(backup) if options.list else _restore(backup, options)
-    except (StoreRefused, DomainError, OSError) as error:
-        print(f"post3 restore: {reason(error)}", file=sys.stderr)
-        return NOT_RESTORED
-    except KeyboardInterrupt:
-        print("post3 restore: interrupted; the same command goes on", file=sys.stderr)
-        return NOT_RESTORED
+    return run_verb("restore", lambda: _list(backup) if options.list else _restore(backup, options))
 
 
 def _list(backup: Backup) -> int:
