@@ -25,10 +25,11 @@ _COUNTS = 64
 _STATE_OF_RESERVE = slice(0, 2)
 
 MOST_WORKERS = (_SIZE - _COUNTS) // 12
+"""As many as there is room for: each has three counts."""
 
 
 def new_page() -> int:
-    """A descriptor of memory that processes which inherit it can share; whoever asks for it closes it."""
+    """A descriptor of memory that processes which inherit it can share; it stays as long as one of them does."""
     descriptor = os.memfd_create("post3-workers", os.MFD_CLOEXEC)
     os.ftruncate(descriptor, _SIZE)
     return descriptor
