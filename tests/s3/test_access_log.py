@@ -147,8 +147,8 @@ class AccessLogTests(SynchronousTestCase):
         self.log.close()
 
     def test_whole_lines(self) -> None:
-        """What goes to a file is one write; into a pipe, to which others may write as well, go whole lines, as many as it
-        takes together."""
+        """What goes to a file is one write; into a pipe, to which others may write as well, go whole lines, as many as
+        it takes together."""
         written: list[bytes] = []
         for number in range(100):
             self.log.observe(record(uri="/" + "x" * number))
