@@ -54,6 +54,14 @@ def _backup(options: argparse.Namespace) -> int:
     return DAMAGED if manifest.damaged else COMPLETE
 
 
+def _count(text: str) -> int:
+    """A number of snapshots; what would remove the others by mistake is none."""
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is no number of snapshots to keep")
+    return count
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="post3 backup",
@@ -65,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "backup", metavar="BACKUP", help="the directory of the backup, which is made when it is missing"
     )
-    parser.add_argument("--keep", type=int, default=0, metavar="N", help="remove all snapshots but the newest N")
+    parser.add_argument("--keep", type=_count, default=0, metavar="N", help="remove all snapshots but the newest N")
     parser.add_argument(
         "--blobs-only", action="store_true", help="copy blobs whose index is in PostgreSQL, and dumped by pg_dump"
     )

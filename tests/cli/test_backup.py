@@ -190,6 +190,14 @@ class BackupTests(BackupCase):
         self.sql("UPDATE store SET value = 'other' WHERE name = 'store_id'")
         self.assertIn("is the backup of another store", self.backup(status=2))
 
+    def test_keep_nothing(self) -> None:
+        """No snapshot is removed because of a number that is none."""
+        for number in ("0", "-1", "x"):
+            with self.assertRaises(SystemExit) as ended:
+                self.backup("--keep", number)
+            self.assertEqual(ended.exception.code, 2)
+        self.assertFalse(self.backup_path.exists())
+
     def test_within_the_data(self) -> None:
         """No backup is made within the data directory, nor in it, nor through a link into it."""
         link = Path(self.mktemp())
