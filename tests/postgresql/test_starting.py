@@ -62,10 +62,11 @@ class TimerTests(SynchronousTestCase):
             for name, task in service._tasks.items()
             if name != "look for space"  # each on its own disk
         }
-        self.assertEqual(sorted(tasks), ["abort stale uploads", "remove unreferenced blobs"])
+        self.assertEqual(sorted(tasks), ["abort stale uploads", "remove unreferenced blobs", "scrub"])
         for task in tasks.values():
             self.assertIsNone(self.successResultOf(ensureDeferred(ended(task))))
         node.leadership._until = float("inf")
+        del tasks["scrub"]  # waits for the database
         for task in tasks.values():
             self.failureResultOf(ensureDeferred(ended(task)), ServiceUnavailable)
 
