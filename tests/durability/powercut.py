@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -74,7 +75,20 @@ def episode(seed: int, number: int, deeds: int) -> Report:
             record(recorder, deeds)
         except Unexpected as error:
             return Report(violations=[f"{record.__name__}: {error}\n{''.join(error.__notes__)}"])
-        return replay(recorder, random)
+        report = replay(recorder, random)
+        if report.violations:
+            report.violations[0] += "".join(f"\n    {line}" for line in leading_to(report.violations[0], recorder))
+        return report
+
+
+def leading_to(violation: str, recorder: Recorder) -> list[str]:
+    """The operations shortly before a violation, and all on the blobs that it names: what to look at first."""
+    names, operations = re.findall(r"\b[0-9a-f]{32}\b", violation), enumerate(recorder.trace.operations, 1)
+    last = int(violation.split()[1])
+    told = [(number, f"{operation!r:.200}") for number, operation in operations]
+    return [
+        f"{number} {text}" for number, text in told if last - 40 < number <= last or any(name in text for name in names)
+    ]
 
 
 def main() -> None:

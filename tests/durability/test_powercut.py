@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.storage.index.transactions import blobs
 from tests.backends import only_on
-from tests.durability.powercut import record_everything, record_migration, record_workers, recorder_in
+from tests.durability.powercut import leading_to, record_everything, record_migration, record_workers, recorder_in
 from tests.durability.recording import TUNED, Recorder, require_strace
 from tests.durability.replay import Report, replay
+from tests.durability.syscalls import Remove
 
 SEED = "20261121"
 SHARE = 0.3
@@ -152,3 +153,18 @@ class MistakeTests(PowerCutCase):
         pardon = "UPDATE blobs SET condemned = NULL WHERE condemned = ? AND id IS NULL"
         with patch.object(blobs, "_CONDEMN", condemn), patch.object(blobs, "_PARDON", pardon):
             self.assert_found(some(1, "leave"))
+
+
+class ContextTests(SynchronousTestCase):
+    """What is said besides a violation."""
+
+    def test_leading_to(self) -> None:
+        """The last forty operations, and those before on the blob that the violation names."""
+        blob, directory = "ab" * 16, tempfile.TemporaryDirectory(prefix="post3-powercut-")
+        self.addCleanup(directory.cleanup)
+        recorder = recorder_in(Path(directory.name), Random(SEED))
+        recorder.trace.operations += [Remove(f"blobs/{blob}"), *(Remove(f"tmp/{number}") for number in range(60))]
+        told = leading_to(f"operation 61 Answer(), state 3: file {blob} has no row", recorder)
+        self.assertEqual(
+            (told[0], told[-1], len(told)), (f"1 Remove(path='blobs/{blob}')", "61 Remove(path='tmp/59')", 41)
+        )
