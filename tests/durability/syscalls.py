@@ -163,7 +163,12 @@ class Trace:
         if _HEX_REQUEST_ID in text and name in _ANSWERS:
             self._answer(text)
         if text.endswith(_UNFINISHED):
-            self._unfinished[process] = (name, text[: -len(_UNFINISHED)], len(self.operations))
+            begin = text[: -len(_UNFINISHED)]
+            if name == "close":
+                # Its number is free before it returns, and may be another thread's by then.
+                self._on_close(begin.partition(")")[0], 0, 0)
+                return
+            self._unfinished[process] = (name, begin, len(self.operations))
         else:
             self._call(name, text, len(self.operations))
 

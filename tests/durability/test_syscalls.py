@@ -106,6 +106,18 @@ class TraceTests(SynchronousTestCase):
         )
         self.assertEqual(operations[1:], [Write(1, 0, b"abc"), Sync(1, 1)])
 
+    def test_number_free_before_close_returns(self) -> None:
+        """The number of a descriptor is another thread's while the close that freed it has not returned."""
+        operations = self.read(
+            THREAD,
+            opened("/root/a"),
+            "77  close(5 <unfinished ...>",
+            opened("/root/b").replace("77", "78", 1),
+            "77  <... close resumed>)              = 0",
+            "78  fsync(5)                          = 0",
+        )
+        self.assertEqual(operations[-1], Sync(2, since=2))
+
     def test_processes(self) -> None:
         """Threads share their descriptors, processes that were forked have copies, programs that were started none."""
         operations = self.read(
