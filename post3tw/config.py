@@ -50,7 +50,12 @@ def _count(value: str | int) -> int:
 
 
 def _workers(value: str | int) -> int:
-    return 0 if value in ("auto", 0) else _count(value)
+    if value in ("auto", 0):
+        return 0
+    try:
+        return _count(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is neither auto nor a whole number from 1 up") from None
 
 
 def _rate(value: str | int) -> int:

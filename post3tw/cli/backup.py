@@ -56,9 +56,12 @@ def _backup(options: argparse.Namespace) -> int:
 
 def _count(text: str) -> int:
     """A number of snapshots; what would remove the others by mistake is none."""
-    count = int(text)
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
     if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is no number of snapshots to keep")
+        raise argparse.ArgumentTypeError(f"{text} is no number of snapshots to keep")
     return count
 
 
