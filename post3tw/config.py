@@ -39,10 +39,6 @@ _ORIGIN = re.compile(r"\*|null|[a-z*][a-z0-9+.*-]*://[^\s/,]+|\*[^\s/,]+", re.IG
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
-MAX_WORKERS = 128
-"""More processes than any machine has use for; a slip of the hand must not start a thousand."""
-
-
 def _count(value: str | int) -> int:
     try:
         number = int(value)
@@ -57,12 +53,9 @@ def _workers(value: str | int) -> int:
     if value in ("auto", 0):
         return 0
     try:
-        number = _count(value)
+        return _count(value)
     except ValueError:
-        number = 0
-    if not 1 <= number <= MAX_WORKERS:
-        raise ValueError(f"{value!r} is neither auto nor a whole number from 1 to {MAX_WORKERS}")
-    return number
+        raise ValueError(f"{value!r} is neither auto nor a whole number from 1 up") from None
 
 
 def _rate(value: str | int) -> int:

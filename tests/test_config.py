@@ -117,8 +117,6 @@ class RefusalTests(SynchronousTestCase):
             ("region", "US East"),
             ("max-requests", "0"),
             ("max-connections", "many"),
-            ("workers", "some"),
-            ("workers", "1000"),
             ("trusted-proxy", "proxy.example"),
             ("cors-origin", "https://app.example/"),
             ("cors-origin", "app.example"),
