@@ -107,6 +107,14 @@ class MemoryService:
         self.instead: dict[str, Method] = {}
         self.before_admission: Callable[[], Deferred[None]] = lambda: succeed(None)
 
+    def answer_get(self, body: IByteSource, length: int) -> None:
+        """From now on GetObject answers with this body."""
+
+        async def get(caller: Caller, input: Any) -> types.GetObjectOutput:
+            return types.GetObjectOutput(body=body, content_length=length)
+
+        self.instead["GetObject"] = get
+
     def operations(self) -> Mapping[str, Method]:
         methods: dict[str, Method] = {
             "GetObject": self.get_object,

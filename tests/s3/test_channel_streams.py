@@ -61,11 +61,7 @@ class BackPressureTests(ServingTestCase):
     async def test_reply_waits_for_its_reader(self) -> None:
         """A client that does not read is not written to, and a pull producer is not asked in vain."""
         body = Pieces(b"x" * 256 * 1024, 100)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=body, content_length=body.length)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(body, body.length)
         client = await self.connect()
         client.transport.pauseProducing()  # type: ignore[union-attr]
         client.send(self.signed(b"GET", b"/b/k"))
@@ -109,11 +105,7 @@ class GoneTests(ServingTestCase):
     async def test_cancels_what_runs(self) -> None:
         """An operation whose client is gone is cancelled, and recorded as such."""
         source = Source(1000)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=source, content_length=1000)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(source, 1000)
         for leave in ("abort", "close"):
             source.cancelled = False
             client = await self.connect()
@@ -145,11 +137,7 @@ class GoneTests(ServingTestCase):
     async def test_error_after_the_first_byte_drops_the_connection(self) -> None:
         """Who has a part of a body must notice that the rest does not come."""
         source = Source(1000)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=source, content_length=1000)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(source, 1000)
         client = await self.connect()
         client.send(self.signed(b"GET", b"/b/k"))
         while source.delivering is None:
@@ -164,11 +152,7 @@ class GoneTests(ServingTestCase):
     async def test_error_before_the_first_byte_is_an_error(self) -> None:
         """As long as nothing was written, a reply that was begun can become an error."""
         source = Source(1000)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=source, content_length=1000)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(source, 1000)
         client = await self.connect()
         client.send(self.signed(b"GET", b"/b/k"))
         while source.delivering is None:
@@ -182,11 +166,7 @@ class GoneTests(ServingTestCase):
     async def test_a_body_too_short_drops_the_connection(self) -> None:
         """A source that ends before the announced length is an error, not a reply."""
         source = Source(1000)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=source, content_length=1000)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(source, 1000)
         client = await self.connect()
         client.send(self.signed(b"GET", b"/b/k"))
         while source.delivering is None:

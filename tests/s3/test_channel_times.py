@@ -105,11 +105,7 @@ class TimeTests(ServingTestCase):
     async def test_readers_that_do_not_read_are_closed(self) -> None:
         """A reply that nobody takes ends after idle_timeout, and so does its producer."""
         body = Pieces(b"x" * 1024 * 1024, 100)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=body, content_length=body.length)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(body, body.length)
         client = await self.connect()
         client.transport.pauseProducing()  # type: ignore[union-attr]
         client.send(self.signed(b"GET", b"/b/k"))

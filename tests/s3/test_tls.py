@@ -8,7 +8,6 @@ from typing import Any
 from twisted.internet.endpoints import SSL4ClientEndpoint
 from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
 
-from post3tw.api import types
 from post3tw.testing.certificates import make_certificate
 from post3tw.wire.aws_chunked import encode
 from tests.s3 import test_authentication, test_presigned, test_presigned_v2
@@ -102,11 +101,7 @@ class TlsTests(OverTls):
     async def test_a_large_reply(self) -> None:
         """A pull producer fills a TLS connection as it does a plain one."""
         body = Pieces(b"x" * 256 * 1024, 20)
-
-        async def get(caller: object, input: object) -> types.GetObjectOutput:
-            return types.GetObjectOutput(body=body, content_length=body.length)
-
-        self.service.instead["GetObject"] = get
+        self.service.answer_get(body, body.length)
         client = await self.connect()
         client.send(self.signed(b"GET", b"/b/k"))
         self.assertEqual(len((await client.reply()).body), body.length)
