@@ -20,9 +20,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from post3tw.storage.interfaces import StoreRefused
 
-SECRETS = ("password", "sslpassword", "oauth_client_secret")
-"""Parameters that nobody may see."""
-
 APPLICATION = "post3tw"
 """What pg_stat_activity shows, when the DSN gives no application_name of its own."""
 
