@@ -17,10 +17,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
+from threading import Event
 
 import psycopg
 from attrs import define, evolve, field
@@ -36,10 +37,18 @@ from tests.postgresql.case import ACCESS_KEY, SECRET_KEY, node
 CLIENTS = 16
 KEYS = 24
 RACERS = 32
+PATIENCE = 60.0
+"""Seconds that a node may be away."""
+PROGRESS = 30.0
+"""Seconds between two lines that say how far a run is."""
 OPTIONS = ("--durability=relaxed", "--reserve=0", "--blob-grace=0")
 
 _METHODS = {Kind.PUT: "PUT", Kind.CREATE: "PUT", Kind.REPLACE: "PUT", Kind.GET: "GET", Kind.DELETE: "DELETE"}
 _CHOICES = [Kind.PUT] * 4 + [Kind.GET] * 8 + [Kind.DELETE] * 2 + [Kind.CREATE] * 3 + [Kind.REPLACE] * 3
+
+
+class Gone(Exception):
+    """A node that was killed did not come back."""
 
 
 # -- the servers -------------------------------------------------------------------------------------------------------
@@ -52,26 +61,34 @@ class Nodes:
     Attributes:
         servers: the nodes.
         dsn: of their database; None for files.
+        endpoints: where each of them was when it was up; a server that starts again has none for a while.
         up: of each node, whether it can be talked to.
         kills: how many there were.
     """
 
     servers: Sequence[RunningServer]
     dsn: str | None = None
+    endpoints: list[str] = field(init=False)
     up: list[Event] = field(init=False)
     kills: int = 0
     terminated: int = 0
 
     def __attrs_post_init__(self) -> None:
+        self.endpoints = [server.endpoint for server in self.servers]
         self.up = [Event() for _ in self.servers]
         for event in self.up:
             event.set()
 
     def client(self, number: int) -> Client:
-        """A client of a node, as soon as it is there."""
-        self.up[number].wait(60)
+        """A client of a node, as soon as it is there. Raises Gone."""
+        self.wait(number)
         server = self.servers[number]
-        return Client(server.endpoint, server.access_key, server.secret_key)
+        return Client(self.endpoints[number], server.access_key, server.secret_key)
+
+    def wait(self, number: int) -> None:
+        """Wait until a node is there. Raises Gone."""
+        if not self.up[number].wait(PATIENCE):
+            raise Gone(f"node {number} is not back after {PATIENCE:g} s")
 
     def kill(self, random: Random) -> None:
         """End a node at once, and start it again."""
@@ -80,6 +97,7 @@ class Nodes:
         self.servers[number].kill()
         self.kills += 1
         self.servers[number].start()
+        self.endpoints[number] = self.servers[number].endpoint
         self.up[number].set()
 
     def terminate(self, random: Random) -> None:
@@ -141,16 +159,18 @@ class Racer:
     _client: Client | None = None
 
     def run(self) -> None:
-        """Make all calls."""
+        """Make all calls. Raises Gone."""
         at = self.number % len(self.nodes.servers)
         for count in range(self.share):
             key, call, headers, body = self._choose(f"{self.number}-{count}")
             call = evolve(call, begin=time.monotonic())
             try:
                 reply = self._ask(at, _METHODS[call.kind], f"/bucket/{key}", headers, body)
-            except OSError:
+            except OSError as error:
+                if isinstance(error, TimeoutError):
+                    self.strange.append(f"{call} was not answered")
                 self._connection = None
-                self.nodes.up[at].wait(60)  # a node that died has done until then whatever it will
+                self.nodes.wait(at)  # a node that died has done until then whatever it will
                 self.calls.append((key, evolve(call, outcome=Outcome.UNKNOWN, end=time.monotonic())))
                 time.sleep(0.01)
             else:
@@ -218,19 +238,14 @@ def exercise(
         operations: how many calls all clients make together.
         seed: decides what they call.
         trouble: what is done beside them, each about every so many seconds.
+
+    Raises:
+        Gone: a node did not come back.
+        ServerNotRunning: it did not start again.
     """
     values: dict[str, list[tuple[bool, str]]] = {}
     racers = [Racer(nodes, n, Random(f"{seed}-{n}"), operations // CLIENTS, values) for n in range(CLIENTS)]
-    over = Event()
-    makers = [Thread(target=_make_trouble, args=(over, seconds, make, seed)) for seconds, make in trouble]
-    threads = [Thread(target=racer.run) for racer in racers]
-    for thread in (*makers, *threads):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    over.set()
-    for thread in makers:
-        thread.join()
+    _work(racers, trouble, seed)
     last = Racer(nodes, 0, Random(), 0, values)
     history = [each for racer in racers for each in racer.calls]
     for number in range(KEYS):
@@ -244,6 +259,20 @@ def exercise(
     answered = sum(call.outcome is not Outcome.UNKNOWN for _, call in history)
     refused = sum((racer.refused for racer in racers), Counter[str]())
     return Outcomes(len(history), answered, refused, wrong)
+
+
+def _work(racers: Sequence[Racer], trouble: Sequence[tuple[float, Callable[[Random], None]]], seed: int) -> None:
+    """Let the clients make all their calls, in trouble. What ends a thread of trouble is raised before what ends a
+    client: it is the cause."""
+    over = Event()
+    with ThreadPoolExecutor(len(racers) + len(trouble)) as pool:
+        makers = [pool.submit(_make_trouble, over, seconds, make, seed) for seconds, make in trouble]
+        working = [pool.submit(racer.run) for racer in racers]
+        while wait(working, PROGRESS).not_done:
+            sys.stderr.write(f"{sum(len(racer.calls) for racer in racers)} operations\n")
+        over.set()
+    for each in (*makers, *working):
+        each.result()
 
 
 def _make_trouble(over: Event, seconds: float, make: Callable[[Random], None], seed: int) -> None:

@@ -295,6 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         done += made.operations
         restarted += made.restarted
+        sys.stderr.write(f"seed {seed}: {done} operations, {time.monotonic() - begin:.0f} s\n")
     seconds, cpu = time.monotonic() - begin, time.process_time()
     say(
         f"{done} operations on {options.sides}, {restarted} restarts, {seconds:.0f} s ({cpu:.0f} s of CPU here),"
