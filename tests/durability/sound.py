@@ -15,10 +15,7 @@ _UNLISTED = (
     " w.bucket = v.bucket AND w.key = v.key AND w.seq > v.seq) AND NOT EXISTS (SELECT 1 FROM current c WHERE"
     " c.bucket = v.bucket AND c.key = v.key AND c.seq = v.seq)"
 )
-_BODIES = (
-    "SELECT id FROM bodies b WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.body = b.id)"
-    " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.body = b.id)"
-)
+_BODIES = "SELECT id FROM bodies EXCEPT SELECT body FROM versions EXCEPT SELECT body FROM parts"
 
 
 def accidents(data_dir: Path, *, swept: bool = False) -> list[str]:
