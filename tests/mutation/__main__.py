@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.mutation.judging import Suspect, Verdict, judge_all, normal_time
+from tests.mutation.judging import Suspect, Verdict, judge_all, rehearse
 from tests.mutation.mutants import mutants
 from tests.mutation.suspects import SUSPECTS
 
@@ -30,7 +30,7 @@ def equivalents(name: str) -> set[str]:
 def score(name: str, suspect: Suspect, jobs: int, sample: int) -> tuple[int, int]:
     """Judge the mutants of a module; how many were noticed, and of how many."""
     suspect.prepare()
-    patience = 5 * normal_time(suspect) + 10
+    rehearsal = rehearse(suspect)
     known = equivalents(name)
     every = [mutant for mutant in mutants(suspect.source()) if mutant.name not in known][::sample]
     codes = [compile(mutant.tree, suspect.module, "exec") for mutant in every]
@@ -42,7 +42,7 @@ def score(name: str, suspect: Suspect, jobs: int, sample: int) -> tuple[int, int
         if verdict is Verdict.SURVIVED:
             print(f"survived: {name}:{every[number].line}: {every[number].what}", flush=True)
 
-    judge_all(suspect, codes, told, jobs, patience)
+    judge_all(suspect, codes, told, jobs, rehearsal)
     noticed = len(every) - verdicts[Verdict.SURVIVED]
     print(
         f"{name}: {noticed} of {len(every)} noticed ({noticed / max(1, len(every)):.1%}), "

@@ -2,7 +2,8 @@
 
 Theory of operation. The parent imports the tests and all that they need, once, but no reactor. For each mutant it
 forks: the child forgets the module and all that imports it, imports them again with the mutant in the module's place,
-and runs the tests up to the first that fails. Its exit status says whether one did. So a mutant costs a fork, the
+and runs the tests up to the first that fails. Its exit status says whether one did. Who imports whom is found out once,
+and a rehearsal without a mutant says how long each test takes: the quickest run first. So a mutant costs a fork, the
 import of few modules and the quickest test that notices; nothing is written to any file, and no two mutants know of
 each other.
 
@@ -12,21 +13,26 @@ What is not noticed within a multiple of the time that the tests normally take c
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import signal
 import sys
 import time
 import unittest
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
+from typing import NoReturn, ParamSpec
 
 from attrs import define, field, frozen
 from hypothesis import settings
+
+P = ParamSpec("P")
 
 _OURS = ("post3tw", "tests")
 
@@ -41,7 +47,7 @@ class Verdict(Enum):
 
 @frozen
 class Suspect:
-    """A module, and the tests that are directly about it, the quickest first."""
+    """A module, and the tests that are directly about it."""
 
     module: str
     tests: tuple[str, ...]
@@ -55,6 +61,7 @@ class Suspect:
             importlib.import_module(name)
         if "twisted.internet.reactor" in sys.modules:
             raise RuntimeError("A reactor does not survive a fork: some test imports it too early.")
+        gc.freeze()  # a collection in a child would copy every page of the parent
 
     def source(self) -> str:
         """The module's source."""
@@ -67,35 +74,111 @@ class Suspect:
 # -- in a child -------------------------------------------------------------------------------------------------------
 
 
-def run(suspect: Suspect, code: CodeType | None) -> bool:
-    """Run the tests with this code as the module, or as it is; whether all pass. For a child that then ends."""
-    if code is not None:
-        forget(suspect.module)
-        sys.meta_path.insert(0, _Instead(suspect.module, code))
+def run(suspect: Suspect, result: unittest.TestResult, seconds: Mapping[str, float]) -> bool:
+    """Run the tests with the module as it is imported now, the quickest first; whether all pass. For a child that then
+    ends."""
     loader = unittest.TestLoader()
-    result = unittest.TestResult()
+    suites = [loader.loadTestsFromModule(importlib.import_module(name)) for name in suspect.tests]
+    tests = {test.id(): test for suite in suites for test in _flat(suite)}
+    in_order = sorted(tests.values(), key=lambda test: seconds.get(test.id(), 0))
     result.failfast = True
-    for name in suspect.tests:
-        loader.loadTestsFromModule(importlib.import_module(name)).run(result)
-        if not result.wasSuccessful():
-            return False
-    return result.testsRun > 0
+    unittest.TestSuite(in_order).run(result)
+    return result.testsRun > 0 and result.wasSuccessful()
 
 
-def forget(module: str) -> None:
-    """Forget that a module was imported, and everything that imports it, at whatever remove."""
-    importers = _importers()
-    doomed, waiting = set(), [module]
-    while waiting:
-        name = waiting.pop()
-        if name not in doomed:
-            doomed.add(name)
-            waiting += importers.get(name, ())
-    for name in doomed:
+def _flat(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _flat(test)
+        else:
+            yield test
+
+
+def _judged(suspect: Suspect, rehearsal: Rehearsal, code: CodeType) -> bool:
+    forget(rehearsal.doomed)
+    sys.meta_path.insert(0, _Instead(suspect.module, code))
+    return run(suspect, unittest.TestResult(), rehearsal.seconds)
+
+
+def _rehearsed(suspect: Suspect, doomed: Iterable[str], told: int) -> bool:
+    forget(doomed)
+    result = _Timed()
+    passed = run(suspect, result, {})
+    with open(told, "w") as pipe:
+        json.dump(result.seconds, pipe)
+    return passed
+
+
+def last_act(act: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> NoReturn:
+    """Do something in silence, and end this process: by 0 when it says that all is well."""
+    status = 1
+    try:
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(quiet, number)
+        status = 0 if act(*args, **kwargs) else 1
+    finally:
+        os._exit(status)
+
+
+class _Timed(unittest.TestResult):
+    """Knows how long each test took, in seconds of this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+        self._began = 0.0
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        """See TestResult."""
+        super().startTest(test)
+        self._began = time.process_time()
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        """See TestResult."""
+        self.seconds[test.id()] = time.process_time() - self._began
+        super().stopTest(test)
+
+
+def forget(modules: Iterable[str]) -> None:
+    """Forget that modules were imported."""
+    for name in modules:
         sys.modules.pop(name, None)
         parent, _, child = name.rpartition(".")
         if parent in sys.modules and hasattr(sys.modules[parent], child):
             delattr(sys.modules[parent], child)
+
+
+@define
+class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports other code in a module's place."""
+
+    _name: str
+    _code: CodeType
+
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        """See MetaPathFinder."""
+        return importlib.util.spec_from_loader(name, self) if name == self._name else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """See Loader."""
+        exec(self._code, module.__dict__)
+
+
+# -- in the parent ----------------------------------------------------------------------------------------------------
+
+
+def dependents(module: str) -> frozenset[str]:
+    """A module that is imported, and everything of ours that imports it, at whatever remove."""
+    importers = _importers()
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += importers.get(name, ())
+    return frozenset(found)
 
 
 def _importers() -> dict[str, set[str]]:
@@ -119,46 +202,58 @@ def _imports(path: str) -> Iterable[str]:
             yield from (alias.name for alias in node.names)
 
 
-@define
-class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports other code in a module's place."""
+@frozen
+class Rehearsal:
+    """How the tests go when nothing is wrong.
 
-    _name: str
-    _code: CodeType
+    Attributes:
+        doomed: what a mutant's child imports anew.
+        seconds: of each test, by its id.
+        patience: seconds that a mutant may take.
+    """
 
-    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
-        """See MetaPathFinder."""
-        return importlib.util.spec_from_loader(name, self) if name == self._name else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        """See Loader."""
-        exec(self._code, module.__dict__)
+    doomed: frozenset[str]
+    seconds: Mapping[str, float]
+    patience: float
 
 
-# -- in the parent ----------------------------------------------------------------------------------------------------
+def rehearse(suspect: Suspect) -> Rehearsal:
+    """Run the tests of a suspect, prepared, as it is.
+
+    Raises:
+        RuntimeError: one fails.
+    """
+    doomed = dependents(suspect.module)
+    heard, told = os.pipe()
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.close(heard)
+        last_act(_rehearsed, suspect, doomed, told)
+    os.close(told)
+    with open(heard) as pipe:
+        said = pipe.read()
+    if os.waitpid(child, 0)[1] != 0:
+        raise RuntimeError(f"The tests of {suspect.module} fail as it is.")
+    return Rehearsal(doomed, json.loads(said), 5 * (time.monotonic() - began) + 10)
 
 
 @define(eq=False)
 class Bench:
-    """Judges mutants, several at a time.
+    """Judges mutants of a suspect, several at a time."""
 
-    Attributes:
-        suspect: what they are mutants of; prepared.
-        patience: seconds that one may take.
-    """
-
-    suspect: Suspect
-    patience: float
+    _suspect: Suspect
+    _rehearsal: Rehearsal
     _running: dict[int, tuple[float, Callable[[Verdict], None]]] = field(factory=dict, init=False)
 
-    def judge(self, code: CodeType | None, told: Callable[[Verdict], None], at_most: int) -> None:
+    def judge(self, code: CodeType, told: Callable[[Verdict], None], at_most: int) -> None:
         """Begin to judge one, when fewer than `at_most` are being judged. `told` is called when it is known."""
         while len(self._running) >= at_most:
             self._wait()
         child = os.fork()
         if child == 0:
-            _in_child(self.suspect, code)
-        self._running[child] = time.monotonic() + self.patience, told
+            last_act(_judged, self._suspect, self._rehearsal, code)
+        self._running[child] = time.monotonic() + self._rehearsal.patience, told
 
     def finish(self) -> None:
         """Wait for all of them."""
@@ -180,23 +275,11 @@ class Bench:
         time.sleep(0.005)
 
 
-def _in_child(suspect: Suspect, code: CodeType | None) -> None:
-    """Does not return."""
-    status = 1
-    try:
-        quiet = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(quiet, number)
-        status = 0 if run(suspect, code) else 1
-    finally:
-        os._exit(status)
-
-
 def judge_all(
-    suspect: Suspect, codes: Sequence[CodeType], told: Callable[[int, Verdict], None], jobs: int, patience: float
+    suspect: Suspect, codes: Sequence[CodeType], told: Callable[[int, Verdict], None], jobs: int, rehearsal: Rehearsal
 ) -> None:
     """Judge mutants; `told` gets the number of each and what became of it."""
-    bench = Bench(suspect, patience)
+    bench = Bench(suspect, rehearsal)
     for number, code in enumerate(codes):
 
         def report(verdict: Verdict, number: int = number) -> None:
@@ -204,19 +287,3 @@ def judge_all(
 
         bench.judge(code, report, jobs)
     bench.finish()
-
-
-def normal_time(suspect: Suspect) -> float:
-    """Seconds that the tests take when nothing is wrong.
-
-    Raises:
-        RuntimeError: something is.
-    """
-    verdicts: list[Verdict] = []
-    bench = Bench(suspect, 300)
-    began = time.monotonic()
-    bench.judge(None, verdicts.append, 1)
-    bench.finish()
-    if verdicts != [Verdict.SURVIVED]:
-        raise RuntimeError(f"The tests of {suspect.module} fail as it is.")
-    return time.monotonic() - began
