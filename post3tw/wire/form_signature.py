@@ -20,7 +20,7 @@ from post3tw.wire.dates import parse_amz_date
 
 _VERSION_4 = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
 _VERSION_2 = ("awsaccesskeyid", "signature")
-_SHOWN = {"awsaccesskeyid": "AWSAccessKeyId", "signature": "Signature", "policy": "policy"}
+_SHOWN = {"awsaccesskeyid": "AWSAccessKeyId", "policy": "policy"}
 
 
 @frozen
@@ -29,8 +29,8 @@ class FormSignature:
 
     Attributes:
         access_key: whose it claims to be.
-        policy: what is signed.
-        provided: the signature, as sent.
+        policy: what is signed, in UTF-8.
+        provided: the signature, as sent, in UTF-8.
         credential: with its scope in version 4, None in version 2.
         made: when, in milliseconds since the epoch; None in version 2, which does not say.
     """
@@ -54,8 +54,8 @@ class FormSignature:
         if not hmac.compare_digest(made, self.provided):
             raise SignatureDoesNotMatch(
                 aws_access_key_id=self.access_key,
-                string_to_sign=self.policy.decode("utf-8", "replace"),
-                signature_provided=self.provided.decode("utf-8", "replace"),
+                string_to_sign=self.policy.decode(),
+                signature_provided=self.provided.decode(),
             )
 
 

@@ -70,10 +70,25 @@ class FormSignatureTests(SynchronousTestCase):
             for name in fields:
                 self.assertRaises(InvalidArgument, read, {n: v for n, v in fields.items() if n != name})
                 self.assertRaises(InvalidArgument, read, {**fields, name: ""})
+            for name in fields:
+                self.assertRaises(InvalidArgument, read, {name: fields[name]})
+
+    def test_missing_fields_are_named(self) -> None:
+        """The error names a field as the documentation of forms writes it."""
+        for fields, name, shown in (
+            (VERSION_2, "awsaccesskeyid", "AWSAccessKeyId"),
+            (VERSION_2, "signature", "Signature"),
+            (VERSION_2, "policy", "policy"),
+            (VERSION_4, "x-amz-credential", "X-Amz-Credential"),
+        ):
+            error = self.assertRaises(InvalidArgument, read, {**fields, name: ""})
+            self.assertEqual(error.details, {"argument_name": shown, "argument_value": ""})
+            self.assertIn(f"named '{shown}'.", error.message)
 
     def test_both(self) -> None:
         """There is one signature."""
-        self.assertRaises(InvalidArgument, read, {**VERSION_2, **VERSION_4})
+        error = self.assertRaises(InvalidArgument, read, {**VERSION_2, **VERSION_4})
+        self.assertEqual(error.details, {"argument_name": "AWSAccessKeyId"})
 
     def test_sessions(self) -> None:
         """A token of a session is refused: there are no sessions."""
@@ -88,5 +103,20 @@ class FormSignatureTests(SynchronousTestCase):
             "AKIAIOSFODNN7EXAMPLE",
         ):
             self.assertRaises(InvalidArgument, read, {**VERSION_4, "x-amz-credential": wrong})
-        for name, value in (("x-amz-algorithm", "AWS4-HMAC-SHA1"), ("x-amz-date", "2015-12-29")):
-            self.assertRaises(InvalidArgument, read, {**VERSION_4, name: value})
+
+    def test_unreadable_fields_are_named(self) -> None:
+        """Another algorithm, a date in another form: the error says which field, and what it held."""
+        for name, value, why in (
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA1", 'only supports "AWS4-HMAC-SHA256"'),
+            ("X-Amz-Date", "2015-12-29", "must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""),
+        ):
+            error = self.assertRaises(InvalidArgument, read, {**VERSION_4, name.lower(): value})
+            self.assertEqual(error.details, {"argument_name": name, "argument_value": value})
+            self.assertEqual(error.message, f"{name} {why}")
+
+    def test_what_was_compared_is_shown(self) -> None:
+        """The error of a wrong signature shows both sides that the client knows."""
+        error = self.assertRaises(SignatureDoesNotMatch, read({**VERSION_2, "signature": "é"}).verify, "secret")
+        self.assertEqual(
+            error.details, {"aws_access_key_id": "KEY", "string_to_sign": "cG9saWN5", "signature_provided": "é"}
+        )
