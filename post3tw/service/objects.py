@@ -11,7 +11,7 @@ from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.checksum import Checksum
 from post3tw.model.conditions import WriteConditions
-from post3tw.model.errors import AccessDenied, BucketChanged, DomainError, InvalidRequest
+from post3tw.model.errors import AccessDenied, BucketChanged, DomainError, InvalidRequest, OperationAborted
 from post3tw.model.identity import Caller, Owner
 from post3tw.model.object_lock import NO_LOCK
 from post3tw.model.version import Description, Part, Version, new_object
@@ -33,7 +33,7 @@ from post3tw.service.object_checksums import (
 from post3tw.service.object_ownership import ACL_MEMBERS, Ownership, ownership_of
 from post3tw.service.operation import operation
 from post3tw.service.owners import owner_for
-from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, select
+from post3tw.service.representations import OVERRIDES, ReadInput, Selection, body_of, fields_of, first_parts, select
 from post3tw.service.retention import shown_lock
 from post3tw.service.store import Store
 from post3tw.service.upload_checksums import full_checksum
@@ -47,6 +47,9 @@ MAX_PUT = 5 * 1024**3
 
 DELETED_AT_ONCE = 250
 """Entries of DeleteObjects in one transaction, so that other writers do not wait long."""
+
+LOOKS = 5
+"""How often a version that is made of parts is looked for, when it is deleted before its parts were read."""
 
 _READ = (
     "version_id",
@@ -152,8 +155,14 @@ class Objects:
                 return version, None
             return version, await part_numbered(tx, version.id, number)
 
-        version, part = await self.store.look(caller, find)
-        return select(version, part, input)
+        for _ in range(LOOKS):
+            version, part = await self.store.look(caller, find)
+            selection = select(version, part, input)
+            if version.part_count is None or not with_body or not selection.length:
+                return selection
+            if parts := await first_parts(self.store, selection):
+                return evolve(selection, parts=parts)
+        raise OperationAborted
 
     @operation("s3:DeleteObject", honours=_DELETE)
     async def delete_object(self, caller: Caller, input: types.DeleteObjectInput) -> types.DeleteObjectOutput:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from post3tw.service.object_checksums import checksum_members
 from post3tw.service.part_numbers import checked_part_number
 from post3tw.service.reading import Piece, inline_bytes, open_pieces, stream_pieces
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions.parts import parts_between
+from post3tw.storage.index.transactions.parts import PartWithBody, parts_with_bodies
 from post3tw.wire.dates import from_millis, http_date_of
 from post3tw.wire.ranges import content_range, parse_range
 
@@ -39,13 +39,14 @@ DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 @frozen
 class Selection:
     """The bytes of a version that are asked for. `partial` says that the answer is 206; `part` is the one asked for by
-    number, of a version that is made of parts."""
+    number, of a version that is made of parts; `parts` are the first that have any of the bytes."""
 
     version: Version
     first: int
     length: int
     partial: bool = False
     part: Part | None = None
+    parts: Sequence[PartWithBody] = ()
 
 
 def select(version: Version, part: Part | None, input: ReadInput) -> Selection:
@@ -159,6 +160,14 @@ def _override(caller: Caller, member: str, value: Any) -> str:
     return text
 
 
+async def first_parts(store: Store, selection: Selection) -> Sequence[PartWithBody]:
+    """The first parts that have any of the selected bytes; none, when the version was deleted meanwhile."""
+    first, last = selection.first, selection.first + selection.length - 1
+    find = partial(parts_with_bodies, owner=selection.version.id, first=first, last=last)
+    parts: Sequence[PartWithBody] = await store.index.read(find)
+    return parts
+
+
 async def body_of(store: Store, selection: Selection) -> bytes | IByteSource:
     """The selected bytes."""
     version, first, length = selection.version, selection.first, selection.length
@@ -167,32 +176,39 @@ async def body_of(store: Store, selection: Selection) -> bytes | IByteSource:
         if version.inline is not None and length:
             return inline_bytes(placement, version.inline, first, length)
         return await open_pieces(store, (Piece(placement, first, length),))
-    if selection.part is not None:
-        return await open_pieces(store, (Piece(selection.part.placement, 0, length),))
-    return pieces_of_parts(store, version, first, length)
+    return pieces_of_parts(store, version, first, length, selection.parts)
 
 
-def pieces_of_parts(store: Store, version: Version, first: int, length: int) -> bytes | IByteSource:
-    """Bytes of a version that is made of parts; the parts are looked up as the bytes flow."""
-    return stream_pieces(store, _parts_as_pieces(store, version.id, first, length), length) if length else b""
+def pieces_of_parts(
+    store: Store, version: Version, first: int, length: int, parts: Sequence[PartWithBody] = ()
+) -> bytes | IByteSource:
+    """Bytes of a version that is made of parts. The first may be known; more are looked up as the bytes flow."""
+    return stream_pieces(store, _parts_as_pieces(store, version.id, first, length, parts), length) if length else b""
 
 
-async def _parts_as_pieces(store: Store, owner: bytes, first: int, length: int) -> AsyncIterator[Piece]:
+async def _parts_as_pieces(
+    store: Store, owner: bytes, first: int, length: int, parts: Sequence[PartWithBody]
+) -> AsyncIterator[Piece]:
     """The pieces that make up `length` bytes from `first`.
 
+    Inline bodies come with their rows: they go with them when the version is deleted, while the bytes of blobs stay for
+    those who are reading. Few parts have one, as all but the last of a version are too large for that.
+
     Raises:
-        OperationAborted: the version was deleted meanwhile.
+        OperationAborted: the version was deleted meanwhile, before the rows of all parts were read.
+        CorruptedData: an inline body is not there.
     """
     position, end, number = first, first + length, 0
     while position < end:
-        parts = await store.index.read(
-            partial(parts_between, owner=owner, first=position, last=end - 1, after_number=number)
+        parts = parts or await store.index.read(
+            partial(parts_with_bodies, owner=owner, first=position, last=end - 1, after_number=number)
         )
         if not parts:
             raise OperationAborted
-        for part in parts:
+        for part, inline in parts:
             start = position - part.offset
             size = min(part.size - start, end - position)
-            yield Piece(part.placement, start, size)
+            yield Piece(part.placement, start, size, inline)
             position += size
             number = part.number
+        parts = ()

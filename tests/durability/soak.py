@@ -36,7 +36,8 @@ MOST_SLOPE = 60.0
 """MiB an hour, all processes together. A measurement of minutes is coarse; an hour's is to be near nothing."""
 
 READERS = 4
-OPTIONS = ("--scrub-interval=60s", "--scrub-rate=20MiB")
+OPTIONS = ("--scrub-interval=60s", "--scrub-rate=20MiB", "--blob-grace=60s")
+"""What is being read stays for longer than a read takes, so that no answer may be cut off."""
 
 
 @frozen
@@ -124,8 +125,17 @@ class Soak(KillLoop):
         over.set()
         for reader in readers:
             reader.join()
+        sys.stderr.write(f"life {len(self.restarts) + 1}: {self.count} writes, {self.reads} reads\n")
 
     def _read(self, over: Event, random: Random) -> None:
+        """Read until the life is over, on a new connection after one that broke."""
+        while not over.is_set():
+            try:
+                self._read_on(over, random)
+            except OSError as error:
+                self.wrong.append(f"a read was cut off: {str(error) or repr(error)}")
+
+    def _read_on(self, over: Event, random: Random) -> None:
         client = self._client()
         with client.connect() as line:
             while not over.wait(0.01):

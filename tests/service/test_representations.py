@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ from post3tw.model.errors import (
     OperationAborted,
     PreconditionFailed,
 )
+from post3tw.service import objects
+from post3tw.service.representations import Selection, first_parts
+from post3tw.service.store import Store
+from post3tw.storage.index.transactions.parts import PartWithBody
 from tests.service.object_case import MIB, START, ObjectCase
 from tests.service.stores import admitted, pattern, read_body
 
@@ -127,12 +132,38 @@ class RangeTests(ObjectCase):
         await self.fails(InvalidPart, self.get("key", part_number=6))
 
     async def test_deleted_while_it_is_read(self) -> None:
-        """An object whose parts go while they are sent ends with an error, never short or mixed."""
-        await self.put_parts("key", {1: b"x" * 100, 2: b"y" * 100})
+        """An object that is overwritten while it is sent is sent as it was, also a last part that is in the index."""
+        parts = {1: b"x" * 100, 2: b"y" * 100, 3: b"z"}
+        await self.put_parts("key", parts)
         caller = admitted("GetObject", self.bucket)
         output = await self.objects.get_object(caller, types.GetObjectInput(key="key"))
         await self.put_parts("key", {1: b"z" * 200})
+        self.assertEqual(await read_body(output.body), b"".join(parts.values()))
+
+    async def test_many_parts_deleted_while_they_are_read(self) -> None:
+        """One of more parts than are looked up at once ends with an error, never short or mixed."""
+        await self.put_parts("key", dict.fromkeys(range(1, 102), b"x"))
+        caller = admitted("GetObject", self.bucket)
+        output = await self.objects.get_object(caller, types.GetObjectInput(key="key"))
+        await self.put_parts("key", {1: b"z" * 101})
         await self.fails(OperationAborted, read_body(output.body))
+
+    async def test_overwritten_before_its_parts_were_read(self) -> None:
+        """What is answered then is the new object; a conflict, when that happens each time."""
+        await self.put_parts("key", {1: b"old"})
+        times = 1
+
+        async def overwritten(store: Store, selection: Selection) -> Sequence[PartWithBody]:
+            nonlocal times
+            if times:
+                times -= 1
+                await self.put_parts("key", {1: b"the new"})
+            return await first_parts(store, selection)
+
+        self.patch(objects, "first_parts", overwritten)
+        self.assertEqual((await self.get("key")).body, b"the new")
+        times = objects.LOOKS
+        await self.fails(OperationAborted, self.get("key"))
 
     async def test_empty_part(self) -> None:
         """A part without bytes is an empty answer."""

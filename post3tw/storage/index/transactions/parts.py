@@ -11,7 +11,7 @@ from attrs import evolve
 
 from post3tw.model.version import Part
 from post3tw.storage.index.rows import FROM_PARTS, INSERT_PART, PART_COLUMNS, part_from_row, part_values
-from post3tw.storage.index.transactions.blobs import KEEP_BLOBS, RELEASE_BLOBS, release, share
+from post3tw.storage.index.transactions.blobs import KEEP_BLOBS, RELEASE_BLOBS, load_body, release, share
 from post3tw.storage.interfaces import ITransaction
 
 _SELECT = f"SELECT {PART_COLUMNS} FROM {FROM_PARTS}"
@@ -21,6 +21,9 @@ _BETWEEN = (
     f'{_SELECT} WHERE p.owner = ? AND p.number > ? AND p."offset" <= ? AND p."offset" + p.size > ?'
     " ORDER BY p.number LIMIT ?"
 )
+
+PartWithBody = tuple[Part, bytes | None]
+"""A part, and the bytes of its body where that is inline."""
 
 _BATCH = 1000
 """Parts handled at once, so that the rows of an object of 10,000 parts are never all in memory."""
@@ -34,6 +37,24 @@ async def parts_between(
     Returns at most `limit`; go on with `after_number` of the last one. Parts without bytes are left out.
     """
     return [part_from_row(row) for row in await tx.all(_BETWEEN, owner, after_number, last, first, limit)]
+
+
+async def parts_with_bodies(
+    tx: ITransaction, owner: bytes, first: int, last: int, after_number: int = 0
+) -> list[PartWithBody]:
+    """The same, with the bytes and CRCs of those whose body is inline.
+
+    Raises:
+        CorruptedData: an inline body is not there.
+    """
+    found: list[PartWithBody] = []
+    for part in await parts_between(tx, owner, first, last, after_number):
+        inline = None
+        if part.placement.body is not None:
+            crcs, inline = await load_body(tx, part.placement.body)
+            part = evolve(part, placement=evolve(part.placement, crcs=crcs))
+        found.append((part, inline))
+    return found
 
 
 async def part_numbered(tx: ITransaction, owner: bytes, number: int) -> Part | None:
