@@ -53,6 +53,9 @@ KINDS = (
 )
 """Methods of `Person`: every operation that changes something."""
 
+MOST = 12
+"""Versions before a fault; each of them is read after it."""
+
 KILL, SHORT = -1, -2
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE)
 
@@ -184,6 +187,8 @@ class Victim:
 
     def meet(self, kind: str, fault: Fault) -> bool:
         """Make an operation meet a fault; False when it was through before."""
+        while sum(name[0] == "version" for name in self.person.holds) > MOST:
+            self.person.work(1, ("delete_version",))
         before = {name: _untagged(value) for name, value in self.person.holds.items()}
         self.person.asked.clear()
         self.control.arm(fault)
@@ -294,6 +299,8 @@ def sweep(victim: Victim, kinds: Sequence[str], actions: Sequence[int], beyond: 
             nth += 1
             met = [victim.meet(kind, fault) for fault in faults(nth, actions)]
             missed = 0 if any(met) else missed + 1
+        outcome = victim.outcome
+        sys.stderr.write(f"{kind}: {nth} calls; {outcome.points} faults, {len(outcome.violations)} violations\n")
 
 
 def main() -> None:
