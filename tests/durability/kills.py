@@ -106,6 +106,7 @@ class KillLoop:
                 self.wrong += [f"after kill {number + 1}: {each}" for writer in self.writers for each in writer.check()]
                 if (number + 1) % self.whole_every == 0:
                     self.wrong += [f"after kill {number + 1}: {each}" for each in accidents(self.data_dir)]
+                    sys.stderr.write(f"{number + 1} kills, {self.count} writes, {len(self.wrong)} violations\n")
         finally:
             self.wrong += [] if self._server.stop() == 0 else ["it did not stop in good order"]
         sweep(self.directory)
@@ -141,7 +142,9 @@ class KillLoop:
         for thread in threads:
             thread.start()
         self.live(seconds)
+        idle = [writer.name for writer, thread in zip(self.writers, threads, strict=True) if not thread.is_alive()]
         self._server.kill()
+        self.wrong += [f"{name} had no answer, or lost its connection, before the server was killed" for name in idle]
         for thread in threads:
             thread.join()
         begin = time.monotonic()

@@ -373,6 +373,8 @@ def main(arguments: list[str] | None = None) -> int:
         except Violation as violation:
             wrong += 1
             say(str(violation))
+        if seed % 50 == 0:
+            sys.stderr.write(f"seed {seed}: {len(lived)} lives, {time.monotonic() - begin:.0f} s\n")
     say(
         f"{options.seeds} seeds from {options.first}, {sum(life.calls for life in lived)} calls,"
         f" {sum(life.lives for life in lived)} kills, {sum(life.failures for life in lived)} failures of the system,"
