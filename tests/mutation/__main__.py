@@ -33,7 +33,7 @@ def score(name: str, suspect: Suspect, jobs: int, sample: int) -> tuple[int, int
     rehearsal = rehearse(suspect)
     known = equivalents(name)
     every = [mutant for mutant in mutants(suspect.source()) if mutant.name not in known][::sample]
-    codes = [compile(mutant.tree, suspect.module, "exec") for mutant in every]
+    codes = [suspect.code(mutant.tree) for mutant in every]
     verdicts: Counter[Verdict] = Counter()
     began = time.monotonic()
 

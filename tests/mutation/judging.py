@@ -63,20 +63,32 @@ class Suspect:
             raise RuntimeError("A reactor does not survive a fork: some test imports it too early.")
         gc.freeze()  # a collection in a child would copy every page of the parent
 
-    def source(self) -> str:
-        """The module's source."""
+    @property
+    def file(self) -> str:
+        """Where the module is."""
         file = sys.modules[self.module].__file__
         assert file is not None
-        with open(file, encoding="utf-8") as opened:
+        return file
+
+    def source(self) -> str:
+        """The module's source."""
+        with open(self.file, encoding="utf-8") as opened:
             return opened.read()
+
+    def code(self, source: str | ast.Module) -> CodeType:
+        """What is run in the module's place."""
+        return compile(source, self.file, "exec")
 
 
 # -- in a child -------------------------------------------------------------------------------------------------------
 
 
-def run(suspect: Suspect, result: unittest.TestResult, seconds: Mapping[str, float]) -> bool:
-    """Run the tests with the module as it is imported now, the quickest first; whether all pass. For a child that then
-    ends."""
+def run(
+    suspect: Suspect, code: CodeType, doomed: Iterable[str], seconds: Mapping[str, float], result: unittest.TestResult
+) -> bool:
+    """Run the tests with this code as the module, the quickest first; whether all pass. For a child that then ends."""
+    forget(doomed)
+    sys.meta_path.insert(0, _Instead(suspect.module, code))
     loader = unittest.TestLoader()
     suites = [loader.loadTestsFromModule(importlib.import_module(name)) for name in suspect.tests]
     tests = {test.id(): test for suite in suites for test in _flat(suite)}
@@ -94,18 +106,15 @@ def _flat(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield test
 
 
-def _judged(suspect: Suspect, rehearsal: Rehearsal, code: CodeType) -> bool:
-    forget(rehearsal.doomed)
-    sys.meta_path.insert(0, _Instead(suspect.module, code))
-    return run(suspect, unittest.TestResult(), rehearsal.seconds)
+def _judged(suspect: Suspect, code: CodeType, rehearsal: Rehearsal) -> bool:
+    return run(suspect, code, rehearsal.doomed, rehearsal.seconds, unittest.TestResult())
 
 
-def _rehearsed(suspect: Suspect, doomed: Iterable[str], told: int) -> bool:
-    forget(doomed)
+def _rehearsed(suspect: Suspect, code: CodeType, doomed: Iterable[str], told: int) -> bool:
     result = _Timed()
-    passed = run(suspect, result, {})
+    passed = run(suspect, code, doomed, {}, result)
     with open(told, "w") as pipe:
-        json.dump(result.seconds, pipe)
+        json.dump({"seconds": result.seconds, "wrong": [str(test) + why for test, why in result.wrong()]}, pipe)
     return passed
 
 
@@ -139,6 +148,10 @@ class _Timed(unittest.TestResult):
         self.seconds[test.id()] = time.process_time() - self._began
         super().stopTest(test)
 
+    def wrong(self) -> list[tuple[unittest.TestCase, str]]:
+        """The tests that failed, and how."""
+        return self.failures + self.errors
+
 
 def forget(modules: Iterable[str]) -> None:
     """Forget that modules were imported."""
@@ -162,6 +175,7 @@ class _Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """See Loader."""
+        module.__file__ = self._code.co_filename  # some tests read the source of what they test
         exec(self._code, module.__dict__)
 
 
@@ -224,18 +238,19 @@ def rehearse(suspect: Suspect) -> Rehearsal:
         RuntimeError: one fails.
     """
     doomed = dependents(suspect.module)
+    code = suspect.code(suspect.source())  # through what mutants go through as well
     heard, told = os.pipe()
     began = time.monotonic()
     child = os.fork()
     if child == 0:
         os.close(heard)
-        last_act(_rehearsed, suspect, doomed, told)
+        last_act(_rehearsed, suspect, code, doomed, told)
     os.close(told)
     with open(heard) as pipe:
-        said = pipe.read()
+        said = json.loads(pipe.read() or "{}")
     if os.waitpid(child, 0)[1] != 0:
-        raise RuntimeError(f"The tests of {suspect.module} fail as it is.")
-    return Rehearsal(doomed, json.loads(said), 5 * (time.monotonic() - began) + 10)
+        raise RuntimeError(f"The tests of {suspect.module} fail as it is: {said.get('wrong')}")
+    return Rehearsal(doomed, said["seconds"], 5 * (time.monotonic() - began) + 10)
 
 
 @define(eq=False)
@@ -252,7 +267,7 @@ class Bench:
             self._wait()
         child = os.fork()
         if child == 0:
-            last_act(_judged, self._suspect, self._rehearsal, code)
+            last_act(_judged, self._suspect, code, self._rehearsal)
         self._running[child] = time.monotonic() + self._rehearsal.patience, told
 
     def finish(self) -> None:

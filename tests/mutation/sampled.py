@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from unittest import TestCase
 
 from tests.mutation.sample import fare
@@ -13,3 +14,7 @@ class FareTests(TestCase):
     def test_fare(self) -> None:
         """One goes free, one pays."""
         self.assertEqual((fare(3), fare(30)), (0, 10))
+
+    def test_source(self) -> None:
+        """It reads the source, as some tests do, which a mutant must not spoil."""
+        self.assertIn("def fare", inspect.getsource(fare))

@@ -102,12 +102,19 @@ class BotocoreTests(SynchronousTestCase):
         ):
             self._verify(method, self._presigned(method, target, headers))
 
+    def test_signs_the_same_parameters(self) -> None:
+        """All that botocore counts among what is signed, overrides of the answer's headers included."""
+        for name in HmacV1Auth.QSAOfInterest:
+            self._verify("GET", self._presigned("GET", f"/b/k?{name}=v"))
+
     def test_bucket_without_a_slash(self) -> None:
         """The slash after a bucket may be signed and not sent, or neither."""
         self._verify("GET", self._presigned("GET", "/b", path="/b/"))
         self._verify("GET", self._presigned("GET", "/b"))
         with self.assertRaises(SignatureDoesNotMatch):
             self._verify("GET", self._presigned("GET", "/b/k", path="/b/k/"))
+        with self.assertRaises(SignatureDoesNotMatch):
+            self._verify("GET", self._presigned("GET", "/", path="//"))
 
     def test_a_header_wins_over_the_query(self) -> None:
         """A header that comes as well must have the value that was signed."""
@@ -156,10 +163,39 @@ class BotocoreTests(SynchronousTestCase):
         self.assertNotEqual(hidden, url)
         with self.assertRaises(InvalidRequest):
             self._verify("GET", hidden)
-        for value in ("a%26tagging", "a%26acl%26b"):
-            with self.assertRaises(InvalidRequest):
+        for value in (*(f"a%26{name}" for name in sigv2.SIGNED_PARAMETERS), "a%26acl%26b", "a%26acl%3Db"):
+            with self.assertRaises(InvalidRequest, msg=value):
                 self._verify("GET", self._presigned("GET", f"/b/k?response-content-disposition={value}"))
         self._verify("GET", self._presigned("GET", "/b/k?response-content-disposition=a%26versions.txt"))
+
+    def test_what_was_signed_is_shown(self) -> None:
+        """The error has the string to sign, with whatever bytes a header has in it."""
+        with self.assertRaises(SignatureDoesNotMatch) as caught:
+            self._verify("GET", "/b/k?AWSAccessKeyId=a&Expires=1&Signature=s", [(b"x-amz-meta-a", b"\xff")])
+        self.assertEqual(
+            caught.exception.details,
+            {
+                "aws_access_key_id": "a",
+                "string_to_sign": "GET\n\n\n1\nx-amz-meta-a:\\xff\n/b/k",
+                "signature_provided": "s",
+            },
+        )
+
+
+class StringTests(SynchronousTestCase):
+    """The parts of the string to sign."""
+
+    def test_parameters_in_order_of_names(self) -> None:
+        """Whatever their values, and one without a value has no equals sign."""
+        parameters = parse_query(b"uploadId=1&partNumber=2&prefix=p&acl")
+        self.assertEqual(sigv2.canonical_resource(b"/b/k", parameters), b"/b/k?acl&partNumber=2&uploadId=1")
+
+    def test_white_space_around_values(self) -> None:
+        """Spaces and tabs are trimmed, of a header and of a parameter that stands for one; nothing else is."""
+        for text in ("X", "X a X"):
+            trimmed = {b"x-amz-meta-a": text.encode()}
+            self.assertEqual(sigv2.signed_headers([(b"x-amz-meta-a", f" \t{text}\t ".encode())], ()), trimmed)
+            self.assertEqual(sigv2.signed_headers([], [("x-amz-meta-a", f"  {text} ")]), trimmed)
 
 
 class ReadingTests(SynchronousTestCase):
@@ -182,7 +218,7 @@ class ReadingTests(SynchronousTestCase):
             (b"AWSAccessKeyId=a&AWSAccessKeyId=b&Expires=17&Signature=s", InvalidRequest),
             *(
                 (b"AWSAccessKeyId=a&Signature=s&Expires=" + expires, AccessDenied)
-                for expires in (b"", b"x", b"-1", b"1.5", b"%2B1", b"1e9", b"\xd9\xa1", b"1" * 5000)
+                for expires in (b"", b"x", b"-1", b"1.5", b"%2B1", b"1e9", b"\xd9\xa1", b"1" * 11, b"1" * 5000)
             ),
         ):
             with self.assertRaises(error, msg=query):
@@ -224,9 +260,10 @@ class HeaderTests(SynchronousTestCase):
 
     def test_time(self) -> None:
         """x-amz-date wins, in either form, and leaves the line of the date empty."""
-        old = "Tue, 07 Jul 1950 21:53:04 GMT"
+        old, first = "Wed, 31 Dec 1969 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"
         date, millis = "Fri, 24 May 2013 00:00:00 GMT", 1_369_353_600_000
         self.assertEqual(sigv2.request_time(None, date), (date, millis))
+        self.assertEqual(sigv2.request_time(None, first), (first, 0))
         self.assertEqual(sigv2.request_time(None, "Fri, 24 May 2013 02:00:00 +0200")[1], millis)
         for text in (date, "20130524T000000Z"):
             self.assertEqual(sigv2.request_time(text, "nonsense"), ("", millis))
@@ -243,6 +280,7 @@ class HeaderTests(SynchronousTestCase):
     def test_what_is_none(self) -> None:
         """Key and signature are both there; a key may have a colon."""
         for header in ("AWS", "AWS ", "AWS :", "AWS key:", "AWS :c2ln", "AWS HAHAHA", "AWS4-HMAC-SHA256 key:c2ln"):
-            self.assertRaises(InvalidArgument, sigv2.parse_authorization, header, "")
+            error = self.assertRaises(InvalidArgument, sigv2.parse_authorization, header, "")
+            self.assertEqual(error.details, {"argument_name": "Authorization", "argument_value": header})
         self.assertEqual(sigv2.parse_authorization("AWS a:b:c2ln", "now"), sigv2.Authorization("a:b", "now", "c2ln"))
         self.assertNotIn("c2ln", repr(sigv2.parse_authorization("AWS key:c2ln", "")))
