@@ -268,7 +268,10 @@ class Run:
         self.outcome.replies += 1
         try:
             reply = ask()
-        except OSError:
+        except TimeoutError:
+            self.outcome.violations.append(f"{what}: no answer")
+            return
+        except ConnectionError:
             self.outcome.cut += 1
             return
         self.outcome.errors += 1
