@@ -1,18 +1,27 @@
 """Blocking work off the reactor's thread, in pools of our own: the reactor's default pool resolves host names and
-must not queue behind a slow disk."""
+must not queue behind a slow disk.
+
+Nor are they Twisted's: those pass each call through several queues in Python, and their threads hold the interpreter
+meanwhile, which the reactor's thread wants. Here the way to a thread is one queue, written in C, and answers come back
+in one call of the reactor for all that have ended.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 T = TypeVar("T")
+
+_Work = tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class IThreads(Interface):
@@ -39,22 +48,66 @@ class Threads:
     reactor: Any
     name: str
     size: int
-    _pool: ThreadPool = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._pool = ThreadPool(minthreads=0, maxthreads=self.size, name=self.name)
+    _work: SimpleQueue[_Work | None] = field(factory=SimpleQueue, init=False, repr=False)
+    _ended: deque[tuple[Callable[[Any], None], Any]] = field(factory=deque, init=False, repr=False)
+    _threads: list[Thread] = field(factory=list, init=False, repr=False)
+    _begun: int = field(default=0, init=False)
+    """Pieces of work that have not been answered."""
+    _called: bool = field(default=False, init=False)
+    """Whether the reactor has been told that there are answers."""
+    _state: str = field(default="new", init=False)
 
     def start(self) -> None:
         """Be ready to run; threads come as they are needed."""
-        self._pool.start()
+        self._state = "started"
+        for _ in range(min(self._begun, self.size)):
+            self._add_thread()
 
     def stop(self) -> None:
         """Wait for what runs, then end."""
-        self._pool.stop()
+        self._state = "stopped"
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
 
     def run(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
-        """Call `function` in one of the threads."""
-        return deferToThreadPool(self.reactor, self._pool, function, *arguments)
+        """Call `function` in one of the threads. Nothing happens any more once they have stopped."""
+        answer: Deferred[T] = Deferred()
+        if self._state != "stopped":
+            self._begun += 1
+            self._work.put((answer, function, arguments))
+            if self._state == "started" and len(self._threads) < min(self._begun, self.size):
+                self._add_thread()
+        return answer
+
+    def _add_thread(self) -> None:
+        thread = Thread(target=self._serve, name=f"{self.name}-{len(self._threads)}")
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve(self) -> None:
+        """What each thread does."""
+        take, ended = self._work.get, self._ended
+        while (work := take()) is not None:
+            answer, function, arguments = work
+            try:
+                ended.append((answer.callback, function(*arguments)))
+            except BaseException:
+                ended.append((answer.errback, Failure()))
+            del work, answer, function, arguments  # these may be large, and the next may be long in coming
+            if not self._called:
+                self._called = True
+                self.reactor.callFromThread(self._answer)
+
+    def _answer(self) -> None:
+        """Hand over what has ended. What ends from now on tells the reactor again, so that others get their turn."""
+        self._called = False
+        for _ in range(len(self._ended)):
+            self._begun -= 1
+            answer, result = self._ended.popleft()
+            answer(result)
 
 
 @implementer(IThreads)
