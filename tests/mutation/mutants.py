@@ -24,12 +24,21 @@ class Mutant:
     Attributes:
         line: where it differs.
         what: how, for people: `what` is the line's text before and what was made of it.
-        tree: of the whole module.
     """
 
     line: int
     what: str
-    tree: ast.Module = field(repr=False, eq=False)
+    _origin: ast.Module = field(repr=False, eq=False)
+    _number: int = field(repr=False, eq=False)
+    _change: Callable[[ast.AST], ast.AST] = field(repr=False, eq=False)
+
+    @property
+    def tree(self) -> ast.Module:
+        """Of the whole module, made anew."""
+        changed = copy.deepcopy(self._origin)
+        _Sites(self._number, self._change).visit(changed)  # in place: a module is no site itself
+        ast.fix_missing_locations(changed)
+        return changed
 
     @property
     def name(self) -> str:
@@ -45,10 +54,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     sites.visit(tree)
     for number, (line, variants) in enumerate(sites.found):
         for description, change in variants:
-            changed = copy.deepcopy(tree)
-            _Sites(number, change).visit(changed)  # in place: a module is no site itself
-            ast.fix_missing_locations(changed)
-            yield Mutant(line, f"{lines[line - 1].strip()}  ~ {description}", changed)
+            yield Mutant(line, f"{lines[line - 1].strip()}  ~ {description}", tree, number, change)
 
 
 @define(eq=False)
