@@ -63,8 +63,8 @@ class PostPolicy:
 
     expiration: int
     conditions: tuple[Condition, ...]
-    least: int = 0
-    most: int | None = None
+    least: int
+    most: int | None
 
     def check(self, fields: Mapping[str, str], now: int) -> None:
         """Refuse a form that this policy does not allow.

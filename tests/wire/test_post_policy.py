@@ -65,6 +65,17 @@ class CheckingTests(SynchronousTestCase):
         self.assertFalse(self.allowed(policy({"acl": "private"})))
         self.assertFalse(self.allowed(policy(["starts-with", "$x-amz-meta-a", "b"])))
 
+    def test_a_missing_field_is_empty(self) -> None:
+        """A condition that the empty text meets holds without the field."""
+        self.assertTrue(self.allowed(policy({"acl": ""}, ["starts-with", "$x-amz-meta-a", ""])))
+
+    def test_what_failed_is_shown(self) -> None:
+        """The error has the first condition that does not hold, as a list."""
+        error = self.assertRaises(AccessDenied, policy({"key": "k"}, {"acl": "private"}).check, {"key": "k"}, BEFORE)
+        self.assertEqual(
+            error.message, 'Invalid according to Policy: Policy Condition failed: ["eq", "$acl", "private"]'
+        )
+
     def test_all_conditions_on_a_field(self) -> None:
         """The second one counts too."""
         read = policy(["starts-with", "$key", "a"], {"key": "ab"})
@@ -99,6 +110,8 @@ class ReadingTests(SynchronousTestCase):
         read = policy(["content-length-range", 1, 100], ["Content-Length-Range", "10", "200"])
         self.assertEqual((read.least, read.most, read.conditions), (10, 100, ()))
         self.assertEqual((policy().least, policy().most), (0, None))
+        read = policy(["content-length-range", 0, "9" * 15])
+        self.assertEqual((read.least, read.most), (0, 10**15 - 1))
 
     def test_line_breaks(self) -> None:
         """Base64 may be wrapped, as some encoders do."""
@@ -124,6 +137,7 @@ class ReadingTests(SynchronousTestCase):
             ["content-length-range", 0, 1.5],
             ["content-length-range", 0, True],
             ["content-length-range", 0, "1e9"],
+            ["content-length-range", 0, "1" + "0" * 15],
             "eq",
             None,
         ):
@@ -131,9 +145,11 @@ class ReadingTests(SynchronousTestCase):
 
     def test_bad_documents(self) -> None:
         """Not base64, not JSON, members that are missing, unknown, doubled or of another type."""
+        empty = encoded({"expiration": EXPIRATION, "conditions": []})
         for text in (
             "",
             "%%%",
+            f"{empty[:4]}%{empty[4:]}",
             encoded("{"),
             encoded("[]"),
             encoded("null"),
@@ -148,6 +164,18 @@ class ReadingTests(SynchronousTestCase):
             base64.b64encode(b"\xff\xfe\xfd").decode(),
         ):
             self.assertRaises(InvalidPolicyDocument, parse_post_policy, text)
+
+    def test_what_is_wrong_is_said(self) -> None:
+        """The first unknown member, the member that is missing, the operator that is none."""
+        ends = {"expiration": EXPIRATION}
+        for document, why in (
+            ({**ends, "conditions": [], "more": 1, "other": 1}, "Unexpected: 'more'"),
+            ({"conditions": []}, "Policy missing expiration."),
+            (ends, "Policy missing conditions."),
+            ({**ends, "conditions": [["like", "$a", "b"]]}, "Invalid Condition: unknown operation 'like'."),
+        ):
+            error = self.assertRaises(InvalidPolicyDocument, parse_post_policy, encoded(document))
+            self.assertEqual(error.message, f"Invalid Policy: {why}")
 
     def test_deep_documents(self) -> None:
         """Nesting ends in a refusal."""
