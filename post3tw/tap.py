@@ -219,6 +219,7 @@ def _site(
         ready=ready,
         running=None if crew is None else _tally(crew, crew.requests),
         open=None if crew is None else _tally(crew, crew.connections),
+        put_off=partial(reactor.callLater, 0),
     )
 
 

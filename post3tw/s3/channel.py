@@ -50,7 +50,7 @@ from post3tw.s3.request import S3Request
 if TYPE_CHECKING:
     from post3tw.s3.site import S3Site
 
-_AHEAD = 16384
+_AHEAD = 65536
 _READ = 64 * 1024
 _READ_LARGE = 256 * 1024
 """How many bytes of a connection one call reads; more of them while a large body comes in."""

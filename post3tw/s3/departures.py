@@ -30,20 +30,27 @@ Piece = bytes | bytearray | memoryview
 
 
 class Departures:
-    """The replies of one turn of the reactor, of all connections."""
+    """The replies of one turn of the reactor, of all connections.
 
-    __slots__ = ("_waiting",)
+    Attributes:
+        called_for: somebody is going to call `leave` when the turn is over.
+    """
+
+    __slots__ = ("_waiting", "called_for")
 
     def __init__(self) -> None:
         self._waiting: list[Departure] = []
+        self.called_for = False
 
     def join(self, departure: Departure, reactor: IReactorTime) -> None:
         """A connection has something to send for the first time in this turn of the reactor that serves it."""
-        if not self._waiting:
-            reactor.callLater(0, self._leave)
+        if not self._waiting and not self.called_for:
+            reactor.callLater(0, self.leave)
         self._waiting.append(departure)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Send all."""
+        self.called_for = False
         waiting, self._waiting = self._waiting, []
         for departure in waiting:
             departure.leave()

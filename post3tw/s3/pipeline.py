@@ -9,26 +9,27 @@ Theory of operation
 All of it works on an IExchange. Errors of any step end in `_failed`: before the first byte of the reply they become
 an error document, after it the connection is cut, because nothing else tells the client that what it has is not all.
 
-An operation runs as one coroutine. When the client goes away it is cancelled, which reaches whatever it waits for: a
-read stops, a write is given up unless it has begun to commit.
+An operation runs as one coroutine. At each STEP it waits for the others that came in the same turn of the reactor,
+because they run through the same code (`turn`). When the client goes away it is cancelled, which reaches whatever it
+waits for: a read stops, a write is given up unless it has begun to commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from post3tw.api.operation import Operation
 from post3tw.api.routes import route
 from post3tw.model.errors import ClientGone, CorruptedData, NotImplementedHere, SlowDown
 from post3tw.model.identity import Caller, Identity
 from post3tw.model.ids import IdSource
+from post3tw.model.steps import STEP
 from post3tw.s3.addressing import Address, Addressing
 from post3tw.s3.authentication import Authenticator, Payload, hoisted_headers
 from post3tw.s3.body import read_document, request_body, require_length, stored_headers
@@ -42,6 +43,7 @@ from post3tw.s3.post_form import NAME as POST_OBJECT
 from post3tw.s3.post_form import PostForm, is_form
 from post3tw.s3.proxies import TrustedProxies
 from post3tw.s3.record import CLIENT_GONE, RequestObserver, RequestRecord, redacted
+from post3tw.s3.turn import Serving, Turn
 from post3tw.service.interfaces import IAuthorizedS3Service, Method
 
 
@@ -60,6 +62,7 @@ class Pipeline:
         observers: are told of every request.
         host_id: x-amz-id-2: which server this is, meaningless to clients.
         running: how many requests are being served, here and by other processes of the server.
+        turn: what has requests that come together go in step.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -74,6 +77,7 @@ class Pipeline:
     observers: Sequence[RequestObserver] = ()
     host_id: str = ""
     running: Tally = field(factory=tally_of_one)
+    turn: Turn = field(factory=Turn)
     _operations: Mapping[str, Method] = field(init=False)
     _forms: PostForm = field(init=False)
 
@@ -83,12 +87,7 @@ class Pipeline:
 
     def serve(self, exchange: IExchange) -> None:
         """Answer a request, now or later."""
-        serving = self._serve(exchange)
-        try:
-            awaited = serving.send(None)
-        except StopIteration:
-            return  # as most small reads do: they wait for nothing, and need no Deferred
-        exchange.on_gone(_Waiting(serving, awaited).cancel)
+        self.turn.join(Serving(self._serve, exchange, self.turn))
 
     def refuse(self, exchange: IExchange, error: Exception) -> None:
         """Answer what is not a request, or not one that we want to serve."""
@@ -104,6 +103,7 @@ class Pipeline:
         running[0] += 1
         try:
             await self._perform(exchange, record)
+            await STEP
         except Exception as error:
             self._failed(exchange, record, error)
         finally:
@@ -130,16 +130,20 @@ class Pipeline:
             headers, arguments = hoisted_headers(headers, arguments)
         operation = route(head.method, address.level, arguments, headers)
         record.operation = operation.name
+        await STEP
         identity, payload = self.authenticator.authenticate(head, address)
         if identity is not None:
             record.user_id, record.access_key = identity.user_id, identity.access_key
+        await STEP
         method = self._operations.get(operation.name)
         if method is None:
             raise NotImplementedHere(f"{operation.name} is not implemented here.", operation=operation.name)
         caller = self._caller(identity, record, head)
         input = operation.parse_head(address.bucket, address.key, arguments, headers)
         await self.service.admit(caller, operation.name, input)
+        await STEP
         output = await self._run(exchange, operation, method, caller, input, payload)
+        await STEP
         caller.admission = None  # which may know the caller: a circle, for the garbage collector to find
         await self._reply(exchange, record, operation, output)
 
@@ -246,34 +250,3 @@ class Pipeline:
                 observer.observe(record)
             except Exception:
                 self.log.failure("An observer of requests failed.")
-
-
-class _Waiting:
-    """A coroutine that was begun by hand, and the Deferred that it waits for.
-
-    Deferred.fromCoroutine does the same, and keeps a context and a result that nobody asks for here.
-    """
-
-    __slots__ = ("_awaited", "_coroutine")
-
-    def __init__(self, coroutine: Coroutine[Deferred[Any], Any, None], awaited: Deferred[Any]) -> None:
-        self._coroutine = coroutine
-        self._wait_for(awaited)
-
-    def cancel(self) -> None:
-        """Cancel what it waits for, which it learns."""
-        self._awaited.cancel()
-
-    def _wait_for(self, awaited: Deferred[Any]) -> None:
-        self._awaited = awaited
-        awaited.addBoth(self._go_on)
-
-    def _go_on(self, result: object) -> None:
-        try:
-            if isinstance(result, Failure):
-                awaited = result.throwExceptionIntoGenerator(self._coroutine)
-            else:
-                awaited = self._coroutine.send(None)  # it looks into the Deferred, where the result still is
-        except StopIteration:
-            return
-        self._wait_for(awaited)

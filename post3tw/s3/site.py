@@ -17,12 +17,12 @@ from post3tw.s3.addressing import Addressing
 from post3tw.s3.authentication import Authenticator, IdentitySource
 from post3tw.s3.channel import S3Channel
 from post3tw.s3.cors import CrossOrigin, open_to
-from post3tw.s3.departures import Departures
 from post3tw.s3.limits import Limits, Tally, tally_of_one
 from post3tw.s3.pipeline import Pipeline
 from post3tw.s3.proxies import Network, TrustedProxies
 from post3tw.s3.record import RequestObserver
 from post3tw.s3.request import S3Request
+from post3tw.s3.turn import Turn
 from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
 from post3tw.wire.dates import http_date
 
@@ -118,7 +118,7 @@ class S3Site(Site):
         self.seconds = clock.seconds
         self.wall_time = pipeline.ids.seconds
         self.draining = False
-        self.departures = Departures()
+        self.departures = pipeline.turn.departures
         self.open = open or tally_of_one()
         self._channels: dict[S3Channel, None] = {}  # in the order in which they came
         self._sweep: IDelayedCall | None = None
@@ -238,6 +238,7 @@ def make_site(
     ready: Callable[[], str | None] = lambda: None,
     running: Tally | None = None,
     open: Tally | None = None,
+    put_off: Callable[[Callable[[], None]], object] | None = None,
 ) -> S3Site:
     """The factory that speaks S3 on a port.
 
@@ -256,6 +257,7 @@ def make_site(
         ready: what stands in the way of serving, None when nothing does.
         running: counts the requests that are being served, where other processes count as well.
         open: likewise the connections.
+        put_off: see Turn.
     """
     limits = limits or Limits()
     addressing = Addressing(domains)
@@ -271,5 +273,6 @@ def make_site(
         observers=observers,
         host_id=base64.b64encode(secrets.token_bytes(48)).decode("ascii"),
         running=running or tally_of_one(),
+        turn=Turn(put_off),
     )
     return S3Site(S3Root(S3Leaf(pipeline), addressing, ready), pipeline, limits, clock, open)

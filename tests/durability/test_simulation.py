@@ -97,6 +97,6 @@ class SeededBugTests(SynchronousTestCase):
         committed = GroupCommit._committed
 
         def forgetful(commit: GroupCommit, group: list[Any], *rest: Any) -> None:
-            committed(commit, group[:-1] if len(group) > 2 else group, *rest)
+            committed(commit, group[:-1] if len(group) > 1 else group, *rest)
 
         self.assert_caught(GroupCommit, "_committed", forgetful)

@@ -200,7 +200,8 @@ class World:
         self._timers = timers(opened, self.store, self.sweep, 10**9, scheduler)
         for timer in self._timers:
             timer.startService()
-        self.site = make_site(local_service(self.store), identities, clock=scheduler, ids=ids)
+        put_off = partial(scheduler.callLater, 0)
+        self.site = make_site(local_service(self.store), identities, clock=scheduler, ids=ids, put_off=put_off)
 
     def connect(
         self, received: Callable[[bytes], None], lost: Callable[[], None], pieces: Random | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -71,7 +72,13 @@ class ServingTestCase(TestCase):
         self.signer = Signer("ALICEKEY", "alice-secret")
         self.ids = IdSource(lambda: NOW + self.clock.seconds())
         self.site = make_site(
-            self.service, Users(), clock=self.clock, ids=self.ids, observers=[self.records], **self.options()
+            self.service,
+            Users(),
+            clock=self.clock,
+            ids=self.ids,
+            observers=[self.records],
+            put_off=partial(self.reactor.callLater, 0),
+            **self.options(),
         )
         self.port = self.listen()
         self.addCleanup(self._stop)
