@@ -138,16 +138,24 @@ class ScopeTests(SynchronousTestCase):
         check_scope(Credential(ACCESS, "20130524", "us-east-1", "s3"), "us-east-1", TIMESTAMP)
 
     def test_wrong(self) -> None:
-        """Another day, region, service or terminal is refused, in the words of where it came from."""
-        for credential in (
-            Credential(ACCESS, "20130525", "us-east-1", "s3"),
-            Credential(ACCESS, "20130524", "eu-west-1", "s3"),
-            Credential(ACCESS, "20130524", "us-east-1", "sts"),
-            Credential(ACCESS, "20130524", "us-east-1", "s3", "aws5_request"),
+        """Another day, region, service or terminal is refused, and said, in the words of where it came from."""
+        day = 'This date is not the same as X-Amz-Date: "20130524".'
+        for date, region, service, terminal, why in (
+            ("20130525", "us-east-1", "s3", "aws4_request", f'Invalid credential date "20130525". {day}'),
+            ("20130524", "eu-west-1", "s3", "aws4_request", "the region 'eu-west-1' is wrong; expecting 'us-east-1'"),
+            ("20130524", "us-east-1", "sts", "aws4_request", 'incorrect service "sts". This endpoint belongs to "s3".'),
+            (
+                *("20130524", "us-east-1", "s3", "aws5_request"),
+                'incorrect terminal "aws5_request". This endpoint uses "aws4_request".',
+            ),
         ):
-            self.assertRaises(AuthorizationHeaderMalformed, check_scope, credential, "us-east-1", TIMESTAMP)
-            with self.assertRaises(AuthorizationQueryParametersError):
+            credential = Credential(ACCESS, date, region, service, terminal)
+            error = self.assertRaises(AuthorizationHeaderMalformed, check_scope, credential, "us-east-1", TIMESTAMP)
+            self.assertEqual(error.message, f"The authorization header is malformed; {why}")
+            with self.assertRaises(AuthorizationQueryParametersError) as caught:
                 check_scope(credential, "us-east-1", TIMESTAMP, presigned=True)
+            self.assertEqual(caught.exception.message, f"Error parsing the X-Amz-Credential parameter; {why}")
+            self.assertEqual("region" in caught.exception.details, region != "us-east-1")
 
     def test_wrong_region_names_the_right_one(self) -> None:
         """Clients find the region to sign for in the error's Region."""
