@@ -52,6 +52,7 @@ SUSPECTS = {
         Suspect(
             "post3tw.s3.authentication",
             (
+                "tests.s3.test_authenticator",
                 "tests.s3.test_authentication",
                 "tests.s3.test_presigned",
                 "tests.s3.test_presigned_v2",
