@@ -43,20 +43,25 @@ class LockstepTransaction:
 
     Attributes:
         unsent: what is to be sent, in order; when the coroutine waits, it waits for the last of these.
+        wants_row: it waits for one row and nothing else.
         wrote: whether it changed anything, or may have.
     """
 
-    __slots__ = ("memo", "unsent", "wrote")
+    __slots__ = ("memo", "unsent", "wants_row", "wrote")
 
     def __init__(self, memo: dict[Hashable, Any] | None = None) -> None:
         self.memo = memo
         self.unsent: list[Request] = []
+        self.wants_row = False
         self.wrote = False
 
     async def one(self, sql: str, *parameters: object) -> tuple[Any, ...] | None:
         """The first row, or None."""
         self.unsent.append(request(sql, parameters))
-        return (await _STEP).first()
+        self.wants_row = True
+        answer = await _STEP
+        self.wants_row = False
+        return answer.first()
 
     async def all(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """All rows."""

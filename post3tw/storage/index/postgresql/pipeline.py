@@ -25,10 +25,9 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.waiting import Ready, Wait
 
-from post3tw.storage.index.postgresql.statements import Request, request
+from post3tw.storage.index.postgresql.statements import BINARY, Request, Statement, request
 from post3tw.storage.postgresql.connection import Connection
 
-_BINARY = 1
 _PREPARED_LIMIT = 400
 """Statements that a connection prepares. More distinct ones than that are no hot path, and each takes memory there."""
 
@@ -70,6 +69,24 @@ class Answer:
     def changed(self) -> int:
         """How many rows the statement changed."""
         return self.result.command_tuples or 0
+
+
+@frozen(eq=False)
+class Part(Answer):
+    """One member's share of an answer to several.
+
+    Attributes:
+        row: which row is the member's; None when none is. The last column says so, and is not the member's.
+    """
+
+    row: int | None
+
+    def first(self) -> tuple[Any, ...] | None:
+        """The member's row."""
+        if self.row is None:
+            return None
+        self.rows_of.set_pgresult(self.result)
+        return cast("tuple[Any, ...]", self.rows_of.load_row(self.row, tuple)[:-1])
 
 
 _FAREWELL = b"?"
@@ -159,18 +176,20 @@ class Pipeline:
                 raise _error(result)
             if status not in _ANSWERED:
                 failure = StatementFailed(len(answers), _error(result), answers)
-            elif prepared is not None:
+            elif type(prepared) is bytes:
                 self._prepared.add(prepared)
+            elif prepared is not None:
+                prepared.types = tuple(result.param_type(number) for number in range(result.nparams))
             else:
                 answers.append(Answer(result, self._rows_of))
         if failure is not None:
             raise failure
         return answers
 
-    def _send(self, pgconn: Any, batch: Sequence[Request]) -> list[bytes | None]:
-        """Hand everything to libpq. Returns what each result will be of: the name of a statement that is prepared, or
-        None for a statement that is run."""
-        kinds: list[bytes | None] = []
+    def _send(self, pgconn: Any, batch: Sequence[Request]) -> list[bytes | Statement | None]:
+        """Hand everything to libpq. Returns what each result will be of: the name of a statement that is prepared, the
+        statement that is described, or None for a statement that is run."""
+        kinds: list[bytes | Statement | None] = []
         known, fresh = self._prepared, set[bytes]()
         for one in batch:
             statement = one.statement
@@ -182,7 +201,10 @@ class Pipeline:
                     fresh.add(name)
                 pgconn.send_prepare(name, statement.text)
                 kinds.append(name)
-            pgconn.send_query_prepared(name, one.values, one.formats, _BINARY)
+                if statement.joins and statement.types is None:
+                    pgconn.send_describe_prepared(name)
+                    kinds.append(statement)
+            pgconn.send_query_prepared(name, one.values, one.formats, BINARY)
             kinds.append(None)
         pgconn.pipeline_sync()
         return kinds

@@ -14,20 +14,26 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import count
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from post3tw.storage.postgresql.notices import watched
 
-_TEXT, _BINARY = 0, 1
+TEXT, BINARY = 0, 1
 """Formats of the protocol (PostgreSQL documentation, 55.1.3)."""
 
 _QUOTED_OR_PLACEHOLDER = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|\?")
 _READS = re.compile(r"\s*(?:SELECT|WITH|VALUES)\b(?!.*\bFOR\s+(?:UPDATE|SHARE)\b)", re.IGNORECASE | re.DOTALL)
 
+_JOINS = re.compile(
+    r"INSERT INTO [^()]*\([^()]*\) VALUES \([?, ]*\)[^?]*"
+    r"|(?:SELECT|UPDATE|DELETE)\b(?=.*\bbucket = \? AND (?:\w\.)?key = \?)(?!.*\b(?:LIMIT|OFFSET) \?).*",
+    re.DOTALL,
+)
+
 _numbers = count(1)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Statement:
     """A statement that can be sent.
 
@@ -36,12 +42,16 @@ class Statement:
         text: of PostgreSQL.
         reads: it changes nothing and locks nothing, so two that are asked in the same moment have one answer.
         tells: it changes buckets, and its rows are (tenant, name) of each.
+        joins: it may be one statement for several members of a group, see `together`.
+        types: of its parameters, by their numbers in PostgreSQL, when `joins` and a server has told them.
     """
 
     name: bytes
     text: bytes
     reads: bool
     tells: bool
+    joins: bool = False
+    types: tuple[int, ...] | None = field(default=None, init=False)
 
 
 @frozen(eq=False)
@@ -63,7 +73,17 @@ def statement_of(sql: str) -> Statement:
         return f"${next(numbers)}" if match[0] == "?" else match[0]
 
     text = _QUOTED_OR_PLACEHOLDER.sub(numbered, announced or sql)
-    return Statement(b"post3_%d" % next(_numbers), text.encode(), _READS.match(sql) is not None, announced is not None)
+    reads, tells = _READS.match(sql) is not None, announced is not None
+    return Statement(_name(), text.encode(), reads, tells, not tells and _JOINS.fullmatch(sql) is not None)
+
+
+def statement_as(text: str) -> Statement:
+    """A statement in PostgreSQL's own words, with `$1` and so on."""
+    return Statement(_name(), text.encode(), False, False)
+
+
+def _name() -> bytes:
+    return b"post3_%d" % next(_numbers)
 
 
 def request(sql: str, parameters: Iterable[object] = ()) -> Request:
@@ -79,16 +99,16 @@ def request(sql: str, parameters: Iterable[object] = ()) -> Request:
         kind = type(parameter)
         if kind is bytes:
             values.append(parameter)  # type: ignore[arg-type]
-            formats.append(_BINARY)
+            formats.append(BINARY)
         elif kind is str:
             values.append(parameter.encode())  # type: ignore[attr-defined]
-            formats.append(_BINARY)
+            formats.append(BINARY)
         elif isinstance(parameter, int):
             values.append(b"%d" % parameter)
-            formats.append(_TEXT)
+            formats.append(TEXT)
         elif parameter is None:
             values.append(None)
-            formats.append(_TEXT)
+            formats.append(TEXT)
         else:
             raise TypeError(f"a parameter of a statement cannot be {kind.__name__}")
     return Request(statement_of(sql), tuple(values), tuple(formats))
