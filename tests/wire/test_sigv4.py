@@ -225,6 +225,7 @@ class VerifyTests(SynchronousTestCase):
             (header, b"/a?max-keys=2&prefix=J", self.headers, b"GET", EMPTY_SHA256),
             (header, b"/?max-keys=2&prefix=j", self.headers, b"GET", EMPTY_SHA256),
             (header, self.target + b"&x", self.headers, b"GET", EMPTY_SHA256),
+            (header, self.target + b"&X-Amz-Signature=x", self.headers, b"GET", EMPTY_SHA256),
             (header, self.target, (HOST, HOST, DATE, EMPTY), b"GET", EMPTY_SHA256),
             (header, self.target, ((b"host", b"other"), DATE, EMPTY), b"GET", EMPTY_SHA256),
             (header, self.target, self.headers, b"GET", UNSIGNED_PAYLOAD),
@@ -249,16 +250,28 @@ class VerifyTests(SynchronousTestCase):
         for forbidden in (SECRET, self.signature):
             self.assertNotIn(forbidden, repr(caught.exception.details) + repr(caught.exception))
 
+    def test_error_explains_any_bytes(self) -> None:
+        """Bytes of a value, and of a signature, that are no text are shown as escapes."""
+        headers = [*self.headers, (b"range", b"\xff")]
+        with self.assertRaises(SignatureDoesNotMatch) as caught:
+            check(authorization(f"host;range;{SIGNED[5:]}", "é"), self.target, headers)
+        self.assertIn("\nrange:\\xff\n", str(caught.exception.details["canonical_request"]))
+        self.assertEqual(caught.exception.details["signature_provided"], "\\xc3\\xa9")
+
     def test_sig_5_unsigned_headers(self) -> None:
         """SIG-5: every x-amz-* header that is there, and host, must be signed."""
         header = authorization("host;x-amz-date", self.signature)
         with self.assertRaises(UnsignedHeaders) as caught:
             check(header, self.target, [*self.headers, (b"x-amz-acl", b"public-read"), (b"x-other", b"")])
         self.assertEqual(caught.exception.details, {"headers_not_signed": "x-amz-content-sha256, x-amz-acl"})
+        with self.assertRaises(UnsignedHeaders) as caught:
+            check(authorization(SIGNED, self.signature), self.target, [*self.headers, (b"x-amz-\xe9", b"")])
+        self.assertEqual(caught.exception.details, {"headers_not_signed": "x-amz-\\xe9"})
 
     def test_sig_12_host_must_be_signed(self) -> None:
         """SIG-12: a header list without host is refused."""
         self.assertEqual(unsigned_headers([HOST, DATE], (b"x-amz-date",)), [b"host"])
+        self.assertEqual(unsigned_headers([HOST, DATE], ()), [b"host", b"x-amz-date"])
         self.assertEqual(unsigned_headers([HOST, DATE, DATE], (b"host",)), [b"x-amz-date"])
         self.assertEqual(unsigned_headers([HOST, DATE, (b"range", b"")], (b"host", b"x-amz-date")), [])
 
