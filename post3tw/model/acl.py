@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import field
 
 from post3tw.model.identity import Owner
+from post3tw.model.values import value_class
 
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 """The group of everybody, anonymous callers included."""
@@ -44,7 +45,7 @@ class Permission(Enum):
         return self is wanted or self is Permission.FULL_CONTROL
 
 
-@frozen
+@value_class
 class Grantee:
     """Who a grant is for: a canonical user (`user_id`) or a group (`group`, its URI); the other one is empty. Two
     grantees with the same id are the same, whatever name they are shown by."""
@@ -60,7 +61,7 @@ class Grantee:
         return user_id is not None and self.user_id == user_id
 
 
-@frozen
+@value_class
 class Grant:
     """One permission of one grantee."""
 
@@ -68,7 +69,7 @@ class Grant:
     permission: Permission
 
 
-@frozen
+@value_class
 class Acl:
     """The list of a bucket or an object."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
+from post3tw.model.values import value_class
 
 
 class Versioning(str, Enum):
@@ -15,7 +15,7 @@ class Versioning(str, Enum):
     SUSPENDED = "Suspended"
 
 
-@frozen
+@value_class
 class Bucket:
     """One row of `buckets`. `created` is milliseconds since the epoch; `generation` rises with every change of the row
     or of one of its documents; `object_acls` is set once a version has an ACL, or an owner that is not the bucket's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
+from post3tw.model.values import value_class
 
 
 class ChecksumAlgorithm(str, Enum):
@@ -24,7 +24,7 @@ class ChecksumType(str, Enum):
     COMPOSITE = "COMPOSITE"
 
 
-@frozen
+@value_class
 class Checksum:
     """`value` is base64 as clients see it, with `-N` appended for a composite one."""
 

@@ -6,9 +6,8 @@ on writes S3 knows If-Match and If-None-Match, and for DELETE also size and time
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from post3tw.model.errors import NoSuchKey, NotModified, PreconditionFailed
+from post3tw.model.values import value_class
 from post3tw.model.version import Incumbent, Version
 
 
@@ -18,7 +17,7 @@ def _names(etag: str, tags: str) -> bool:
     return "*" in wanted or etag in wanted
 
 
-@frozen
+@value_class
 class WriteConditions:
     """Conditions of a write on what is current now. Times are milliseconds since the epoch, of whole seconds."""
 
@@ -57,7 +56,7 @@ class WriteConditions:
 _NO_WRITE_CONDITIONS = WriteConditions()
 
 
-@frozen
+@value_class
 class ReadConditions:
     """Conditions of a read. Times are milliseconds since the epoch."""
 

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from attrs import define, field, frozen
 
 from post3tw.model.bucket import Bucket
+from post3tw.model.values import value_class
 
 
-@frozen
+@value_class
 class Owner:
     """The canonical user that S3 shows as owner of a bucket, an object or an upload."""
 
@@ -34,7 +35,7 @@ class Identity:
         return Owner(self.user_id, self.display_name)
 
 
-@frozen
+@value_class
 class Admission:
     """That a call was decided on, and what the decision rested on; checked again inside the transaction.
 

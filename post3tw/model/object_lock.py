@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import frozen
 
+from post3tw.model.values import value_class
+
 GOVERNANCE = "GOVERNANCE"
 COMPLIANCE = "COMPLIANCE"
 MODES = frozenset({GOVERNANCE, COMPLIANCE})
@@ -17,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-@frozen
+@value_class
 class Retention:
     """Object lock of one version.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import field
 
 from post3tw.model.checksum import Checksum
 from post3tw.model.identity import Owner
 from post3tw.model.object_lock import NO_LOCK, Retention
+from post3tw.model.values import value_class
 
 NULL_VERSION = "null"
 """The version id of what was written while versioning was never enabled, or suspended."""
@@ -36,7 +37,7 @@ def parse_version_token(token: str) -> tuple[int, bytes] | None:
     return int.from_bytes(raw[:8], "big"), raw[8:]
 
 
-@frozen
+@value_class
 class Placement:
     """Where the stored bytes of an object or a part are: in exactly one of a side row of the index (`body`, its id) or
     the blob store (`blob`, its id); in neither when there are no bytes. `crcs` are the CRC32C of its 1 MiB frames, 4
@@ -50,7 +51,7 @@ class Placement:
     coding: str | None = None
 
 
-@frozen
+@value_class
 class Description:
     """What a client says about an object when it writes it, kept as it is: PUT, copy and multipart all carry one.
 
@@ -66,7 +67,7 @@ class Description:
     retention: Retention = NO_LOCK
 
 
-@frozen
+@value_class
 class Version:
     """A version of a key, or a delete marker (no bytes, empty etag).
 
@@ -104,7 +105,7 @@ class Version:
         return None if self.placement is None else self.placement.body
 
 
-@frozen
+@value_class
 class Incumbent:
     """What a write has to know of the version that it comes after, or takes the place of: a few columns of its row. The
     attributes are those of Version."""
@@ -146,7 +147,7 @@ def new_object(
     return Version(id, 0, False, False, created, size, etag, owner, description, checksum, placement, part_count)
 
 
-@frozen
+@value_class
 class Upload:
     """A multipart upload in progress. Its id (16 bytes) becomes the id of the version that Complete makes."""
 
@@ -161,7 +162,7 @@ class Upload:
     checksum_type: str | None = None
 
 
-@frozen
+@value_class
 class Part:
     """A part of an upload, or, after Complete, of a version. `id` (16 bytes) is what holds its blob's reference;
     `offset` is where the part begins in the object, 0 until Complete."""

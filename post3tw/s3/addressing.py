@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from attrs import frozen
-
 from post3tw.model.errors import InvalidURI
+from post3tw.model.values import value_class
 from post3tw.s3.exchange import RequestHead
 from post3tw.wire.uri import decode_path, parse_query, split_target
 
 
-@frozen
+@value_class
 class Address:
     """What a request target says.
 

@@ -25,6 +25,7 @@ from post3tw.model.errors import (
     SignatureDoesNotMatch,
 )
 from post3tw.model.identity import Identity
+from post3tw.model.values import value_class
 from post3tw.s3.addressing import Address
 from post3tw.s3.exchange import RequestHead
 from post3tw.wire import sigv2, sigv4
@@ -54,7 +55,7 @@ class IdentitySource(Protocol):
         """The credential of an access key, None when nobody has it."""
 
 
-@frozen
+@value_class
 class Payload:
     """How a body is vouched for, and so how it is framed.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied
 from post3tw.model.identity import Admission, Caller, Identity, Owner
+from post3tw.model.values import value_class
 from post3tw.model.version import Version
 from post3tw.service.policy.access import BucketAccess
 from post3tw.storage.index.transactions.buckets import ObjectName
@@ -31,7 +32,7 @@ class Judge(Protocol):
         that the admission rested on."""
 
 
-@frozen
+@value_class
 class Ruling(Admission):
     """An admission by AuthorizedService, with what the bucket's owner has configured, and a judge unless the caller
     may do everything in the bucket. `charged` says that the requester pays."""

@@ -22,6 +22,7 @@ from post3tw.model.errors import (
     MalformedXML,
     NotImplementedHere,
 )
+from post3tw.model.values import value_class
 from post3tw.model.version import Part, Upload, new_object
 from post3tw.service.object_checksums import CHECKSUM_MEMBER
 from post3tw.service.part_numbers import MAX_PART_NUMBER
@@ -38,7 +39,7 @@ _UNSUPPORTED = ("checksum_sha512", "checksum_md5", "checksum_xxhash64", "checksu
 """Members of a listed part that we do not compute."""
 
 
-@frozen
+@value_class
 class ListedPart:
     """A part as the client lists it; `etag` without quotes, `checksums` (algorithm and value) if it sends any."""
 

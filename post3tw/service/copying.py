@@ -21,6 +21,7 @@ from post3tw.model.checksum import Checksum, ChecksumAlgorithm
 from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import InvalidArgument, InvalidRequest, MethodNotAllowed, OperationAborted
 from post3tw.model.identity import Caller
+from post3tw.model.values import value_class
 from post3tw.model.version import Description, Version, new_object
 from post3tw.service.admitted import admitted_bucket, admitted_source
 from post3tw.service.conditions import millis, write_conditions
@@ -89,7 +90,7 @@ class Copies(Protocol):
     copy_source_if_unmodified_since: datetime | None
 
 
-@frozen
+@value_class
 class Source:
     """What is copied from. `named_version` says that the request named the version."""
 

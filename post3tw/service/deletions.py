@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from post3tw.api import types
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import (
@@ -20,6 +18,7 @@ from post3tw.model.errors import (
     NoSuchVersion,
     PreconditionFailed,
 )
+from post3tw.model.values import value_class
 from post3tw.model.version import NULL_VERSION, parse_version_token
 from post3tw.service.conditions import millis
 from post3tw.service.keys import key_bytes
@@ -40,7 +39,7 @@ _ERRORS: Mapping[type[DomainError], tuple[str, str]] = {
 """Code and message of what may go wrong with one entry; it is data of the answer here, not a failure of the request."""
 
 
-@frozen
+@value_class
 class Target:
     """One thing to delete. `new_id` is for its delete marker and its change; `bypass_governance` says that retention in
     governance mode is no obstacle."""

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from post3tw.api.operation import Operation
 from post3tw.model.bucket import Bucket
+from post3tw.model.values import value_class
 from post3tw.service.grants import GRANT_MEMBERS
 from post3tw.service.operation import Declaration
 from post3tw.wire.copy_source import CopySource
@@ -66,7 +67,7 @@ _RENAME = "RenameObject"
 """The operation that needs permission for the object that it takes away, too."""
 
 
-@frozen
+@value_class
 class Demand:
     """Something that must be allowed.
 

@@ -26,13 +26,14 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IProducer
 from zope.interface import implementer
 
 from post3tw.model.checksum import ChecksumAlgorithm
 from post3tw.model.errors import ContentSHA256Mismatch, EntityTooLarge
+from post3tw.model.values import value_class
 from post3tw.model.version import Placement
 from post3tw.service.crowd import Share
 from post3tw.service.digests import Digests, update_lane
@@ -59,7 +60,7 @@ SLICE = 128 * 1024
 """Bytes that are taken at a time beyond that."""
 
 
-@frozen
+@value_class
 class Stored:
     """A body that was taken in, ready to be placed.
 

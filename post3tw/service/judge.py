@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from post3tw.model.acl import Acl
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied, DomainError, InvalidArgument, KeyTooLong, NoSuchUpload
 from post3tw.model.identity import Caller, Owner
+from post3tw.model.values import value_class
 from post3tw.model.version import Version
 from post3tw.service.demands import Demand, versioned
 from post3tw.service.grants import acl_from_text
@@ -38,7 +39,7 @@ OF_UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"
 """Actions on an upload in progress: it, not the object of its key, is what they are decided on."""
 
 
-@frozen
+@value_class
 class Place:
     """A bucket, and what is configured about it."""
 

@@ -12,10 +12,9 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm
 from post3tw.model.errors import BadDigest, InvalidDigest, InvalidRequest, MalformedTrailer
+from post3tw.model.values import value_class
 from post3tw.service.interfaces import IRequestBody
 from post3tw.wire.checksums import HEADER, decode, encode
 
@@ -48,7 +47,7 @@ def parse_algorithm(name: str) -> ChecksumAlgorithm:
         ) from None
 
 
-@frozen
+@value_class
 class Announcement:
     """The checksum to compute over a body, and where its expected value is: in `expected` when it came in a header, in
     the trailer of that name when it comes behind the body; nowhere when the client sends none."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from post3tw.model.acl import Acl
 from post3tw.model.errors import AccessDenied, AclsNotSupported
 from post3tw.model.identity import Caller, Owner
+from post3tw.model.values import value_class
 from post3tw.model.version import Description
 from post3tw.service.admitted import admitted_access, admitted_bucket
 from post3tw.service.grants import BUCKET_OWNER_FULL_CONTROL, acl_of_headers, acl_to_text
@@ -35,7 +36,7 @@ class WritesObject(Protocol):
     grant_full_control: str | None
 
 
-@frozen
+@value_class
 class Ownership:
     """Who owns what is written. `acl` is as the index keeps it, None for private."""
 

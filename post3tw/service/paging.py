@@ -6,11 +6,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from attrs import frozen
-
 from post3tw.api import types
 from post3tw.api.table import Table
 from post3tw.model.errors import InvalidArgument, InvalidURI
+from post3tw.model.values import value_class
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import Names, Position, Relation, Row, walk
 from post3tw.wire.uri import quote_key, quote_keys
@@ -101,7 +100,7 @@ def name_of_token(token: str) -> bytes:
     return name
 
 
-@frozen
+@value_class
 class Page:
     """Entries in order: rows of a relation, and common prefixes (bytes). `truncated` says whether there are more."""
 

@@ -13,12 +13,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
 from post3tw.model.errors import ClientGone
+from post3tw.model.values import value_class
 from post3tw.model.version import Placement
 from post3tw.service.crowd import SLICE, Share
 from post3tw.service.interfaces import IByteSource
@@ -31,7 +32,7 @@ from post3tw.wire.checksums import FRAME, frame_crcs
 T = TypeVar("T")
 
 
-@frozen
+@value_class
 class Piece:
     """`length` bytes from `first` of something placed. `inline` holds the whole of an inline body when it was read with
     its row; otherwise it is read when its turn comes."""

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import frozen
-
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import InvalidArgument, InvalidPart, InvalidRequest, NotModified, OperationAborted
 from post3tw.model.identity import Caller
+from post3tw.model.values import value_class
 from post3tw.model.version import Part, Version
 from post3tw.service.conditions import read_conditions
 from post3tw.service.descriptions import MEMBER_OF_HEADER, STANDARD
@@ -36,7 +35,7 @@ OVERRIDES = tuple((f"response_{member}", member) for member in MEMBER_OF_HEADER.
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
 
-@frozen
+@value_class
 class Selection:
     """The bytes of a version that are asked for. `partial` says that the answer is 206; `part` is the one asked for by
     number, of a version that is made of parts; `parts` are the first that have any of the bytes."""

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 from attrs import frozen
 from zope.interface import Attribute, Interface
 
+from post3tw.model.values import value_class
+
 T = TypeVar("T")
 
 
-@frozen
+@value_class
 class Lock:
     """What a write transaction must hold: a bucket, shared by writers of keys and exclusive for DeleteBucket and bucket
     configuration; or one key of it. Locks of a whole group are taken in the order of (bucket, key), None first."""

@@ -25,9 +25,10 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 
-from attrs import field, frozen
+from attrs import field
 
 from post3tw.model.errors import AccessDenied, ExpiredToken, InvalidArgument, InvalidRequest, SignatureDoesNotMatch
+from post3tw.model.values import value_class
 from post3tw.wire.canonical import Headers
 from post3tw.wire.dates import iso8601, parse_amz_date, parse_http_date
 
@@ -101,7 +102,7 @@ _header_name = re.compile("[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 _control = re.compile("[\x00-\x1f\x7f]").search
 
 
-@frozen
+@value_class
 class Presigned:
     """What a query says: whose key, until when (seconds since the epoch, as sent), and the signature, as sent."""
 
@@ -115,7 +116,7 @@ class Presigned:
         return self.expires
 
 
-@frozen
+@value_class
 class Authorization:
     """What an Authorization header says, and the line of the string to sign that says when it was signed."""
 

@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from attrs import field, frozen
+from attrs import field
 
 from post3tw.model.errors import (
     AccessDenied,
@@ -40,6 +40,7 @@ from post3tw.model.errors import (
     SignatureDoesNotMatch,
     UnsignedHeaders,
 )
+from post3tw.model.values import value_class
 from post3tw.wire.canonical import Headers, canonical_query, canonical_request
 from post3tw.wire.dates import amz_date, iso8601, parse_amz_date, parse_http_date
 from post3tw.wire.hmac_keys import derived_key, hmac_hex
@@ -60,7 +61,7 @@ _LONGEST_CLAIMS = 1024
 """Bytes of an Authorization header without its signature that are worth keeping."""
 
 
-@frozen
+@value_class
 class Credential:
     """Who signed, and for what: `ACCESS_KEY/DATE/REGION/SERVICE/aws4_request`."""
 
@@ -76,7 +77,7 @@ class Credential:
         return f"{self.date}/{self.region}/{self.service}/{self.terminal}"
 
 
-@frozen
+@value_class
 class Authorization:
     """A signature and what it claims to cover.
 
@@ -91,7 +92,7 @@ class Authorization:
     signature: bytes = field(repr=False)
 
 
-@frozen
+@value_class
 class Presigned:
     """An authorization in the query. `timestamp` is its X-Amz-Date, `time` the same in ms, `expires` is in seconds."""
 

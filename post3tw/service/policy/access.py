@@ -13,6 +13,7 @@ from typing import Final
 from attrs import field, frozen
 
 from post3tw.model.acl import Acl
+from post3tw.model.values import value_class
 from post3tw.service.policy.statement import Policy
 
 
@@ -77,7 +78,7 @@ class BucketAccess:
         return self.ownership is ObjectOwnership.BUCKET_OWNER_ENFORCED
 
 
-@frozen
+@value_class
 class ObjectAccess:
     """A version of an object, or a multipart upload, as far as decisions depend on it.
 

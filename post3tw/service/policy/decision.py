@@ -37,10 +37,11 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from post3tw.model.acl import Acl, Permission
 from post3tw.model.identity import Identity
+from post3tw.model.values import value_class
 from post3tw.service.policy.access import ABSENT, UNREAD, BucketAccess, Missing, ObjectAccess
 from post3tw.service.policy.actions import BUCKET_PERMISSIONS, OBJECT_PERMISSIONS
 from post3tw.service.policy.conditions import Unread
@@ -89,7 +90,7 @@ class Context(Protocol):
         """
 
 
-@frozen
+@value_class
 class Request:
     """Who wants to do what to which resource.
 
@@ -108,7 +109,7 @@ class Request:
     identity_policies: tuple[Policy, ...] = ()
 
 
-@frozen
+@value_class
 class Decision:
     """The answer, and why. `statement` and its `policy` are those that decided, when a statement did."""
 

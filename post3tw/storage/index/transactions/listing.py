@@ -28,6 +28,7 @@ from typing import Any
 
 from attrs import frozen
 
+from post3tw.model.values import value_class
 from post3tw.model.version import NULL_VERSION, parse_version_token
 from post3tw.storage.index.rows import UPLOAD_COLUMNS, upload_from_row
 from post3tw.storage.index.transactions.versions import MAX_SEQ
@@ -46,7 +47,7 @@ def successor(prefix: bytes) -> bytes | None:
     return stem[:-1] + bytes((stem[-1] + 1,)) if stem else None
 
 
-@frozen
+@value_class
 class Position:
     """Where a walk goes on: at `key`; when `beyond` is given, behind that row of it."""
 
@@ -54,7 +55,7 @@ class Position:
     beyond: Any = None
 
 
-@frozen
+@value_class
 class Names:
     """Which names are shown, and how they are grouped (an empty delimiter: not at all)."""
 
@@ -95,7 +96,7 @@ class Relation:
     after: Callable[[Row], Position]
 
 
-@frozen
+@value_class
 class Stretch:
     """What a walk met, in order: rows, and the names of groups (bytes). `next` is where to go on, None at the end."""
 

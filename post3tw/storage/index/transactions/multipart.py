@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from post3tw.model.conditions import WriteConditions
 from post3tw.model.errors import NoSuchUpload
+from post3tw.model.values import value_class
 from post3tw.model.version import Part, Upload, Version
 from post3tw.storage.index.rows import (
     FROM_VERSIONS,
@@ -130,7 +131,7 @@ async def _replace(tx: ITransaction, upload_id: bytes, part: Part, now: int) -> 
 # -- completing -------------------------------------------------------------------------------------------------------
 
 
-@frozen
+@value_class
 class Assembly:
     """What an upload becomes: the version, and the parts it is made of, in order, with their offsets."""
 

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from post3tw.model.bucket import Bucket, Versioning
 from post3tw.model.conditions import ReadConditions, WriteConditions
 from post3tw.model.errors import NotImplementedHere, OperationAborted
 from post3tw.model.identity import Owner
 from post3tw.model.object_lock import NO_LOCK
+from post3tw.model.values import value_class
 from post3tw.model.version import Incumbent, Placement, Version
 from post3tw.storage.index.rows import INSERT_VERSION, mapping_to_text, version_values
 from post3tw.storage.index.transactions.blobs import place, place_over, share
@@ -123,7 +124,7 @@ async def copy_version(
     return await _fill(tx, slot, key, version, placement, now, "ObjectCreated:Copy")
 
 
-@frozen
+@value_class
 class _Slot:
     """Where a new version goes, once everything that forbids it was looked at. `replaced` has to make way."""
 
@@ -187,7 +188,7 @@ def _in_slot(version: Version, slot: _Slot, placement: Placement | None) -> Vers
 # -- deleting ---------------------------------------------------------------------------------------------------------
 
 
-@frozen
+@value_class
 class Deletion:
     """What a delete did. `version_id` is that of what was removed by its id, or of the delete marker that was made;
     None when neither. `delete_marker` says that it was or is a delete marker."""
