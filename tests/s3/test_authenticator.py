@@ -85,6 +85,7 @@ class PayloadTests(AuthenticatorCase):
             (UNSIGNED_CHUNKS, Payload(chunked=True, trailer=True)),
         ):
             self.assertEqual(self.signed(content)[1], payload, content)
+            self.assertIs(payload.trailer, payload.chunked)
         for content, trailer in ((CHUNKS, False), (CHUNKS + b"-TRAILER", True)):
             payload = self.signed(content)[1]
             self.assertEqual((payload.sha256, payload.chunked, payload.trailer), (None, True, trailer))

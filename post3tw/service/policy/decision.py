@@ -181,11 +181,13 @@ def decide(request: Request, bucket: BucketAccess | None, object: Object = UNREA
 
 
 def _without_bucket(request: Request) -> Decision:
-    tenant = "" if request.identity is None else request.identity.tenant
+    if request.identity is None:
+        return _NOTHING
+    tenant = request.identity.tenant
     denied = _first_concerning(Effect.DENY, request.identity_policies, request, tenant, ABSENT)
     if denied is not None:
         return denied
-    if request.identity is not None and request.action in _SIGNED_ACTIONS:
+    if request.action in _SIGNED_ACTIONS:
         return _SIGNED
     return _first_concerning(Effect.ALLOW, request.identity_policies, request, tenant, ABSENT) or _NOTHING
 
@@ -315,11 +317,9 @@ def _by_own_object(action: str, bucket: BucketAccess, object: Object, user_id: s
 
 def _grants(acl: Acl | None, bucket: BucketAccess, user_id: str | None, wanted: Permission) -> bool:
     """Whether a list grants somebody but its owner a permission; what is granted to everybody can be turned off."""
-    if acl is None:
-        return False
-    if bucket.public_access.ignore_public_acls:
+    if acl is not None and bucket.public_access.ignore_public_acls:
         acl = acl.without_public_grants()
-    return acl.allows(user_id, wanted)
+    return acl is not None and acl.allows(user_id, wanted)
 
 
 _STEPS: Final = (_by_nature, _by_attached_policies, _by_bucket_policy, _by_lists)

@@ -60,7 +60,8 @@ class NatureTests(DecisionCase):
     def test_object_of_another(self) -> None:
         """What belongs to an object's owner is not the bucket owner's on an object that somebody else wrote."""
         for action in OBJECT_PERMISSIONS:
-            self.assert_undecided(request(OWNER, action), PLAIN)
+            for identity in (OWNER, ADA, ANYBODY):
+                self.assert_undecided(request(identity, action), PLAIN)
             self.assert_may_not(request(OWNER, action), PLAIN, ADAS)
             self.assertIs(self.assert_may(request(ADA, action), PLAIN, ADAS).reason, Reason.OBJECT_OWNER)
             for object in (OWNERS, ABSENT):
@@ -250,3 +251,11 @@ class PolicyTests(DecisionCase):
         for identity in (OWNER, ROOT):
             self.assert_may(request(identity), public)
         self.assert_may(request(ADA), bucket_with(to_ada, public_access=restricted))
+
+    def test_public_bucket_restricted_and_a_list(self) -> None:
+        """The list of an object can allow what a public policy may not, so the object is read."""
+        restricted = PublicAccessBlock(restrict_public_buckets=True)
+        listed = bucket_with(statement(), public_access=restricted, uniform=False)
+        self.assert_undecided(request(ANYBODY), listed)
+        self.assert_may_not(request(ANYBODY), listed, OWNERS, Reason.PUBLIC_BUCKET_RESTRICTED)
+        self.assert_may(request(ANYBODY), listed, ObjectAccess("owner", granting(OWNER, "READ", ALL_USERS)))

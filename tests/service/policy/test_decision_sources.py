@@ -18,7 +18,6 @@ from post3tw.service.policy.access import (
 from post3tw.service.policy.actions import ACTIONS
 from post3tw.service.policy.decision import (
     POLICY_ACTIONS,
-    REPAIRS,
     Reason,
     decide,
 )
@@ -162,13 +161,14 @@ class ListTests(DecisionCase):
             self.assert_may_not(request(ADA, action), bucket, ObjectAccess("ada", acl))
 
     def test_writing_allows_to_delete_what_is_ones_own(self) -> None:
-        """WRITE on a bucket allows to delete the objects that one wrote, and no others."""
+        """WRITE on a bucket allows to delete the objects that one wrote, and their versions, and no others."""
         writable = evolve(PLAIN, acl=granting(OWNER, "WRITE", "ada", "bob"))
-        self.assert_undecided(request(ADA, "s3:DeleteObject"), writable)
-        self.assert_may(request(ADA, "s3:DeleteObject"), writable, ADAS)
-        self.assert_may_not(request(BOB, "s3:DeleteObject"), writable, ADAS)
-        self.assert_may_not(request(ADA, "s3:DeleteObject"), evolve(writable, uniform=True))
-        self.assert_may_not(request(ADA, "s3:DeleteObject"), PLAIN, ADAS)
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+            self.assert_undecided(request(ADA, action), writable)
+            self.assert_may(request(ADA, action), writable, ADAS)
+            self.assert_may_not(request(BOB, action), writable, ADAS)
+            self.assert_may_not(request(ADA, action), evolve(writable, uniform=True))
+            self.assert_may_not(request(ADA, action), PLAIN, ADAS)
 
     def test_lists_and_policies(self) -> None:
         """What a list grants, a policy need not allow, and can deny."""
@@ -185,9 +185,11 @@ class UnreadableTests(DecisionCase):
         """Everything is denied to everybody, but repairing it to the owner and administrators."""
         public = granting(OWNER, "FULL_CONTROL", ALL_USERS)
         bucket = evolve(UNIFORM, acl=public, unreadable=frozenset({"policy"}))
+        policy = {f"s3:{does}BucketPolicy" for does in ("Get", "Put", "Delete")}
+        repairs = policy | {f"s3:PutBucket{of}" for of in ("Acl", "OwnershipControls", "PublicAccessBlock")}
         for action in ACTIONS:
             for identity in (OWNER, ROOT, ADA, ANYBODY):
-                if identity in (OWNER, ROOT) and action in REPAIRS:
+                if identity in (OWNER, ROOT) and action in repairs:
                     self.assert_may(request(identity, action), bucket)
                 else:
                     self.assert_may_not(request(identity, action), bucket, reason=Reason.UNREADABLE)
