@@ -18,6 +18,14 @@ _POLICY = (
     "tests.service.policy.test_hostile_policies",
 )
 
+_ACCESS = (
+    "tests.service.test_authorization",
+    "tests.service.test_bucket_access",
+    "tests.service.test_judge",
+    "tests.service.test_acls",
+    "tests.service.test_object_lock",
+)
+
 SUSPECTS = {
     suspect.module.removeprefix("post3tw."): suspect
     for suspect in (
@@ -72,16 +80,9 @@ SUSPECTS = {
         Suspect("post3tw.service.policy.actions", _POLICY),
         Suspect("post3tw.service.policy.keys", _POLICY),
         Suspect(
-            "post3tw.service.authorization",
-            ("tests.service.test_authorization", "tests.service.test_bucket_access", "tests.service.test_judge"),
+            "post3tw.service.authorization", (*_ACCESS, "tests.service.test_buckets", "tests.service.test_honoured")
         ),
-        Suspect(
-            "post3tw.service.judge",
-            ("tests.service.test_judge", "tests.service.test_authorization", "tests.service.test_bucket_access"),
-        ),
-        Suspect(
-            "post3tw.service.demands",
-            ("tests.service.test_authorization", "tests.service.test_judge", "tests.service.test_object_lock"),
-        ),
+        Suspect("post3tw.service.judge", _ACCESS),
+        Suspect("post3tw.service.demands", _ACCESS),
     )
 }
