@@ -176,7 +176,7 @@ class Pipeline:
                 raise _error(result)
             if status not in _ANSWERED:
                 failure = StatementFailed(len(answers), _error(result), answers)
-            elif type(prepared) is bytes:
+            elif isinstance(prepared, bytes):
                 self._prepared.add(prepared)
             elif prepared is not None:
                 prepared.types = tuple(result.param_type(number) for number in range(result.nparams))

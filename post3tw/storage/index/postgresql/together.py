@@ -103,9 +103,8 @@ def _array(element: int, values: tuple[bytes | None, ...]) -> bytes:
     first, size = values[0], len(values)
     same = values.count(first) == size  # most columns have one value for all: a tenth of the work
     if element not in _AS_BYTES:
-        if same:
-            return b"{%b}" % b",".join((first or b"NULL",) * size)
-        return b"{%b}" % b",".join(values if None not in values else [value or b"NULL" for value in values])
+        digits = [b"NULL" if value is None else value for value in (values[:1] if same else values)]
+        return b"{%b}" % b",".join(digits * size if same else digits)
     head = _HEADS[element] % size.to_bytes(4, "big")
     if same:
         return head + (_NULL if first is None else len(first).to_bytes(4, "big") + first) * size
