@@ -42,9 +42,8 @@ _VERSION = (
     """ 'Ada', '{"content-type":"binary/octet-stream"}', 'CRC64NVME FULL_OBJECT AAAAAAAAAAA=')"""
 )
 _CURRENT = (
-    "INSERT INTO current (bucket, key, seq, created, size, etag, owner_id, owner_name, storage_class, checksum) VALUES"
-    " (?, ?, 1, 1700000000000, 4096, 'd41d8cd98f00b204e9800998ecf8427e', 'ada', 'Ada', 'STANDARD',"
-    " 'CRC64NVME FULL_OBJECT')"
+    "INSERT INTO current (bucket, key, seq, entry, owner_id, owner_name) VALUES (?, ?, 1,"
+    " '1700000000000|4096|d41d8cd98f00b204e9800998ecf8427e|STANDARD CRC64NVME FULL_OBJECT', 'ada', 'Ada')"
 )
 
 

@@ -45,15 +45,41 @@ class _Column(Sequence[T]):
 
 @define(eq=False)
 class Dates(_Column[datetime]):
-    """Dates, kept in milliseconds since the epoch."""
+    """Dates, kept in milliseconds since the epoch, which may be numbers or their digits."""
 
-    millis: Sequence[int]
+    millis: Sequence[int] | Sequence[str]
 
     def __len__(self) -> int:
         return len(self.millis)
 
     def _at(self, index: int) -> datetime:
-        return from_millis(self.millis[index])
+        return from_millis(int(self.millis[index]))
+
+
+@define(eq=False)
+class Digits(_Column[int]):
+    """Whole numbers, kept as they are written."""
+
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def _at(self, index: int) -> int:
+        return int(self.texts[index])
+
+
+@define(eq=False)
+class Quoted(_Column[str]):
+    """Strings in quotes, kept without them."""
+
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def _at(self, index: int) -> str:
+        return f'"{self.texts[index]}"'
 
 
 @define(eq=False)
@@ -76,8 +102,8 @@ class Table(_Column[T]):
 
     Attributes:
         structure: their class.
-        columns: by attribute, the values of that member; at least one. Those that are neither `Dates` nor `Few` are
-            strings and numbers, none of them None.
+        columns: by attribute, the values of that member; at least one. Those that are none of the above are strings
+            and numbers, none of them None.
     """
 
     structure: Callable[..., T]
@@ -95,7 +121,7 @@ class Table(_Column[T]):
 
 def numbers(values: Sequence[int]) -> Sequence[str]:
     """A column of numbers as text."""
-    return list(map(str, values))
+    return values.texts if isinstance(values, Digits) else list(map(str, values))
 
 
 def booleans(values: Sequence[bool]) -> Sequence[str]:
@@ -162,9 +188,10 @@ def _laid_out(tag: str, table: Table[T], shape: Shape[T]) -> str:
         else:
             if texts is None:
                 raise TypeError(f"{attribute} of {tag} needs a column of few values")
-            cards.append(texts(column))
-            before.append(f"{literal}<{member_tag}>")
-            literal = f"</{member_tag}>"
+            quote = "&quot;" if isinstance(column, Quoted) else ""
+            cards.append(texts(column.texts if isinstance(column, Quoted) else column))
+            before.append(f"{literal}<{member_tag}>{quote}")
+            literal = f"{quote}</{member_tag}>"
     literal += f"</{tag}>"
     width, count = 2 * len(cards), len(table)
     if not cards:

@@ -6,19 +6,19 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 from attrs import frozen
 
 from post3tw.api import types
-from post3tw.api.table import Dates, Table
+from post3tw.api.table import Table
 from post3tw.model.identity import Caller, Owner
 from post3tw.service.admitted import admitted_bucket, owner_of_all
-from post3tw.service.columns import checksum_columns, few, owner_column
+from post3tw.service.columns import entry_columns, few, owner_column
 from post3tw.service.operation import operation
 from post3tw.service.owners import shown_owner
 from post3tw.service.paging import (
-    Page,
+    JOINT,
     collect,
     name_bytes,
     name_encoder,
@@ -28,7 +28,13 @@ from post3tw.service.paging import (
     token_of_name,
 )
 from post3tw.service.store import Store
-from post3tw.storage.index.transactions.listing import OBJECTS, OWNED_OBJECTS, Names, Position, Relation
+from post3tw.storage.index.transactions.listing import (
+    OBJECTS,
+    OWNED_OBJECTS,
+    Names,
+    Position,
+    joined_objects,
+)
 
 
 @frozen
@@ -49,9 +55,7 @@ class Listing:
         names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
         position = names.behind(name_bytes(input.marker)) if input.marker else Position(names.prefix)
         owner = owner_of_all(caller)
-        relation = _relation(owner, with_owner=True)
-        page = await collect(self.store, relation, bucket.id, names, position, limit)
-        next_marker = encode(_last_name(page).decode()) if page.truncated and names.delimiter else None
+        found = await _find(self.store, bucket.id, names, position, limit, owned=owner is None)
         return types.ListObjectsOutput(
             name=bucket.name,
             prefix=input.prefix or "",  # as it is: clients do not decode this one
@@ -59,10 +63,10 @@ class Listing:
             delimiter=encode(input.delimiter) if input.delimiter else None,
             max_keys=limit,
             encoding_type=input.encoding_type or None,
-            is_truncated=page.truncated,
-            next_marker=next_marker,
-            contents=_objects(page, encode, owner, with_owner=True),
-            common_prefixes=page.common_prefixes(encode),
+            is_truncated=found.last is not None,
+            next_marker=encode(found.last.decode()) if found.last and names.delimiter else None,
+            contents=found.objects(encode, owner),
+            common_prefixes=found.common_prefixes(encode),
         )
 
     @operation(
@@ -88,52 +92,94 @@ class Listing:
         names = Names(name_bytes(input.prefix), name_bytes(input.delimiter))
         after = name_of_token(input.continuation_token) if input.continuation_token else name_bytes(input.start_after)
         position = names.behind(after) if after else Position(names.prefix)
-        owner, with_owner = owner_of_all(caller), bool(input.fetch_owner)
-        relation = _relation(owner, with_owner=with_owner)
-        page = await collect(self.store, relation, bucket.id, names, position, limit)
+        owner = owner_of_all(caller) if input.fetch_owner else None
+        owned = bool(input.fetch_owner) and owner is None
+        found = await _find(self.store, bucket.id, names, position, limit, owned=owned)
         return types.ListObjectsV2Output(
             name=bucket.name,
             prefix=encode(input.prefix or ""),
             start_after=None if input.start_after is None else encode(input.start_after),
             delimiter=encode(input.delimiter) if input.delimiter else None,
             max_keys=limit,
-            key_count=len(page.entries),
+            key_count=found.count,
             encoding_type=input.encoding_type or None,
-            is_truncated=page.truncated,
+            is_truncated=found.last is not None,
             continuation_token=input.continuation_token,
-            next_continuation_token=token_of_name(_last_name(page)) if page.truncated else None,
-            contents=_objects(page, encode, owner, with_owner=with_owner),
-            common_prefixes=page.common_prefixes(encode),
+            next_continuation_token=None if found.last is None else token_of_name(found.last),
+            contents=found.objects(encode, owner),
+            common_prefixes=found.common_prefixes(encode),
         )
 
 
-def _last_name(page: Page) -> bytes:
-    """The key or common prefix that a page ends with."""
-    last = page.entries[-1]
-    return last if isinstance(last, bytes) else last[0]
+@frozen
+class _Found:
+    """What a page shows.
+
+    Attributes:
+        keys: of its objects, joined by JOINT.
+        entries: theirs, joined by bars.
+        owners: columns of their ids and names; none where they are not asked for.
+        prefixes: common prefixes.
+        count: of both together.
+        last: the last of both, as a name; None where there are no more.
+    """
+
+    keys: bytes
+    entries: str
+    owners: tuple[Sequence[str], Sequence[str]] | None
+    prefixes: Sequence[bytes]
+    count: int
+    last: bytes | None
+
+    def objects(self, encode: Callable[[str], str], owner: Owner | None) -> Sequence[types.Object]:
+        """The objects as answers show them.
+
+        Args:
+            encode: what `name_encoder` gave.
+            owner: of all of them; None where each has its own, or none is shown.
+        """
+        if not self.keys:
+            return []
+        columns = {"key": shown_names(self.keys, encode), **entry_columns(self.entries)}
+        if self.owners is not None:
+            columns["owner"] = owner_column(*self.owners)
+        elif owner is not None:
+            columns["owner"] = few([owner] * len(columns["key"]), shown_owner)
+        return Table(types.Object, columns)
+
+    def common_prefixes(self, encode: Callable[[str], str]) -> Sequence[types.CommonPrefix]:
+        """The common prefixes as answers show them."""
+        if not self.prefixes:
+            return []
+        return Table(types.CommonPrefix, {"prefix": shown_names(JOINT.join(self.prefixes), encode)})
 
 
-def _relation(owner: Owner | None, *, with_owner: bool) -> Relation:
-    """What to read: owners only if they are shown and differ."""
-    return OWNED_OBJECTS if with_owner and owner is None else OBJECTS
+async def _find(store: Store, bucket_id: int, names: Names, position: Position, limit: int, *, owned: bool) -> _Found:
+    """A page of at most `limit` entries from a position on, with the owner of each object if they are `owned`."""
+    if owned or names.delimiter or not limit:
+        return await _find_rows(store, bucket_id, names, position, limit, owned=owned)
+    # One entry more, to know whether there are more.
+    keys, entries = await store.index.read(
+        partial(joined_objects, bucket_id=bucket_id, key=position.key, end=names.end, limit=limit + 1)
+    )
+    count, last = keys.count(JOINT) + bool(keys), None
+    if count > limit:
+        keys, entries, count = keys.rpartition(JOINT)[0], entries.rsplit("|", 4)[0], limit
+        last = keys.rpartition(JOINT)[2]
+    return _Found(keys, entries, None, (), count, last)
 
 
-def _objects(
-    page: Page, encode: Callable[[str], str], owner: Owner | None, *, with_owner: bool
-) -> Sequence[types.Object]:
-    """The objects of a page of `_relation` as answers show them; `owner` is of all, None where each has its own."""
-    rows = page.rows()
-    if not rows:
-        return []
-    keys, created, sizes, etags, storage_classes, checksums, *owners = zip(*rows, strict=True)
-    columns: dict[str, Sequence[Any]] = {
-        "key": shown_names(keys, encode),
-        "last_modified": Dates(created),
-        "etag": [f'"{etag}"' for etag in etags],
-        "size": sizes,
-        **checksum_columns(checksums),
-        "storage_class": few(storage_classes, str),
-    }
-    if with_owner:
-        columns["owner"] = few([owner] * len(rows), shown_owner) if owner else owner_column(*owners)
-    return Table(types.Object, columns)
+async def _find_rows(
+    store: Store, bucket_id: int, names: Names, position: Position, limit: int, *, owned: bool
+) -> _Found:
+    page = await collect(store, OWNED_OBJECTS if owned else OBJECTS, bucket_id, names, position, limit)
+    keys, entries, *owners = zip(*page.rows(), strict=True) if page.rows() else ((), ())
+    last = page.entries[-1] if page.truncated else None
+    return _Found(
+        JOINT.join(keys),
+        "|".join(entries),
+        (owners[0], owners[1]) if owners else None,
+        page.groups(),
+        len(page.entries),
+        last if last is None or isinstance(last, bytes) else last[0],
+    )

@@ -17,6 +17,9 @@ from post3tw.wire.uri import quote_key, quote_keys
 MAX_ENTRIES = 1000
 """Most entries of a page; a client that asks for more gets this many."""
 
+JOINT = b"\xff"
+"""What is between names that are kept together: no UTF-8 has it."""
+
 _MAX_INT = 2**31 - 1
 
 _TOKEN_FORM = b"\x01"
@@ -69,12 +72,13 @@ def name_encoder(encoding_type: str | None) -> Callable[[str], str]:
     return quote_key
 
 
-def shown_names(names: Sequence[bytes], encode: Callable[[str], str]) -> list[str]:
-    """Many keys or prefixes as answers show them; `encode` is what `name_encoder` gave."""
+def shown_names(joined: bytes, encode: Callable[[str], str]) -> list[str]:
+    """Many keys or prefixes, at least one, joined by JOINT, as answers show them; `encode` is of `name_encoder`."""
     if encode is quote_key:
-        return quote_keys(names)
-    together = b"\0".join(names).decode().split("\0")
-    return together if len(together) == len(names) else [name.decode() for name in names]
+        return quote_keys(joined)
+    if b"\0" in joined:
+        return [name.decode() for name in joined.split(JOINT)]
+    return joined.replace(JOINT, b"\0").decode().split("\0")
 
 
 def token_of_name(name: bytes) -> str:
@@ -109,8 +113,12 @@ class Page:
 
     def common_prefixes(self, encode: Callable[[str], str]) -> Sequence[types.CommonPrefix]:
         """The common prefixes, as answers show them."""
-        names = [entry for entry in self.entries if isinstance(entry, bytes)]
-        return Table(types.CommonPrefix, {"prefix": shown_names(names, encode)}) if names else []
+        names = self.groups()
+        return Table(types.CommonPrefix, {"prefix": shown_names(JOINT.join(names), encode)}) if names else []
+
+    def groups(self) -> list[bytes]:
+        """The names of the common prefixes."""
+        return [entry for entry in self.entries if isinstance(entry, bytes)]
 
     def rows(self) -> list[Row]:
         """The entries that are not common prefixes."""

@@ -21,7 +21,7 @@ from post3tw.service.admitted import admitted_bucket, owner_of_all
 from post3tw.service.columns import checksum_columns, few, owner_column
 from post3tw.service.operation import operation
 from post3tw.service.owners import shown_owner
-from post3tw.service.paging import collect, name_bytes, name_encoder, page_limit, shown_names
+from post3tw.service.paging import JOINT, collect, name_bytes, name_encoder, page_limit, shown_names
 from post3tw.service.store import Store
 from post3tw.storage.index.transactions.listing import (
     VERSIONS,
@@ -139,7 +139,7 @@ def _columns(
     raw = list(zip(*rows, strict=True))
     keys, _, _, _, _, created, _, _, owner_ids, owner_names, _, _ = raw
     columns: dict[str, Sequence[Any]] = {
-        "key": shown_names(keys, encode),
+        "key": shown_names(JOINT.join(keys), encode),
         "version_id": ids,
         "is_latest": latest,
         "last_modified": Dates(created),

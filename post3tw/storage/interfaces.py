@@ -44,6 +44,10 @@ class ITransaction(Interface):
     async def all(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """All rows."""
 
+    async def joined(sql: str, *parameters: object) -> tuple[bytes, str]:
+        """All rows of a SELECT of `key`, UTF-8 without 0xff, and `entry`, text: the keys joined by 0xff, the entries by
+        a bar; both empty when there are none. That is one row for the database and for us."""
+
     async def run(sql: str, *parameters: object) -> int:
         """Run a statement that returns no rows; the number of rows it changed."""
 

@@ -52,6 +52,27 @@ class TransactionRules(IndexFixture):
         await self.do(index, create_bucket, bucket())
         self.assertEqual(await index.read(lambda tx: find_bucket(tx, "", "bucket-1")), bucket())
 
+    async def test_joined(self) -> None:
+        """Rows of a key and a text come joined, in their order, in `run` and in `read`; none are empty."""
+        index = await self.started()
+        rows = [(b"a\0", "1|2"), (b"b|", ""), ("\N{GRINNING FACE}".encode(), "x")]
+
+        async def fill(tx: ITransaction) -> None:
+            insert = "INSERT INTO current (bucket, key, seq, entry, owner_id, owner_name) VALUES (1, ?, 1, ?, '', '')"
+            await tx.many(insert, [rows[number] for number in (2, 0, 1)])
+
+        async def joined(tx: ITransaction) -> list[tuple[bytes, str]]:
+            sql = "SELECT key, entry FROM current WHERE bucket = ? ORDER BY key LIMIT ?"
+            return [await tx.joined(sql, 1, 10), await tx.joined(sql, 1, 2), await tx.joined(sql, 2, 10)]
+
+        await index.run(fill)
+        expected = [
+            (b"a\0\xffb|\xff\xf0\x9f\x98\x80", "1|2||x"),
+            (b"a\0\xffb|", "1|2|"),
+            (b"", ""),
+        ]
+        self.assertEqual([await index.run(joined), await index.read(joined)], [expected, expected])
+
     async def test_error_reaches_the_caller(self) -> None:
         """An exception of the transaction is raised by `run` and by `read`, as it is."""
         index = await self.started()

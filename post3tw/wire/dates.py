@@ -64,9 +64,10 @@ def _http_date(seconds: int) -> str:
 
 
 @lru_cache(maxsize=16384)
-def iso8601(ms: int) -> str:
-    """The form of dates in S3's documents: `2009-10-12T17:50:30.000Z`. Cached, as buckets are listed again."""
-    seconds, fraction = divmod(ms, 1000)
+def iso8601(ms: int | str) -> str:
+    """The form of dates in S3's documents: `2009-10-12T17:50:30.000Z`, from a number or its digits. Cached, as buckets
+    are listed again."""
+    seconds, fraction = divmod(int(ms), 1000)
     return f"{_iso8601_seconds(seconds)}.{fraction:03d}Z"
 
 

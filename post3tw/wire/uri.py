@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Sequence
 
 from post3tw.model.errors import InvalidURI
 
@@ -95,9 +94,11 @@ def quote_key(text: str) -> str:
 _URL_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 
 
-def quote_keys(keys: Sequence[bytes]) -> list[str]:
-    """`quote_key` of each of many keys in UTF-8, done for all at once: they have few different bytes to be encoded."""
-    joined = b"\xff".join(keys)  # which is in no UTF-8
+def quote_keys(joined: bytes) -> list[str]:
+    """`quote_key` of each of many keys in UTF-8, at least one, joined by 0xff, which is in none.
+
+    It is done for all at once: they have few different bytes to be encoded.
+    """
     for byte in sorted(set(joined.translate(None, _URL_SAFE + b"\xff")), key=b"%".find, reverse=True):
         joined = joined.replace(bytes((byte,)), b"%%%02X" % byte)
-    return joined.replace(b"\xff", b" ").decode("ascii").split(" ") if keys else []
+    return joined.replace(b"\xff", b" ").decode("ascii").split(" ")

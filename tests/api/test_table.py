@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.api import documents_out, types
-from post3tw.api.table import Dates, Few, Table, put_list
+from post3tw.api.table import Dates, Digits, Few, Quoted, Table, put_list
 from post3tw.wire.dates import from_millis
 
 _CHECKSUMS = {None: None, "CRC32": ["CRC32"], "SHA256": ["SHA256"]}
@@ -22,15 +22,15 @@ _ROWS = st.lists(
 )
 
 
-def _table(rows: list[tuple[Any, ...]]) -> Table[types.Object]:
+def _table(rows: list[tuple[Any, ...]], *, as_text: bool = False) -> Table[types.Object]:
     keys, millis, etags, sizes, checksums, owners = zip(*rows, strict=True) if rows else ((),) * 6
     return Table(
         types.Object,
         {
             "key": keys,
-            "last_modified": Dates(millis),
-            "etag": [f'"{etag}"' for etag in etags],
-            "size": sizes,
+            "last_modified": Dates(list(map(str, millis)) if as_text else millis),
+            "etag": Quoted(etags) if as_text else [f'"{etag}"' for etag in etags],
+            "size": Digits(list(map(str, sizes))) if as_text else sizes,
             "checksum_algorithm": Few(checksums, _CHECKSUMS),
             "owner": Few(owners, _OWNERS),
             "storage_class": Few([0] * len(rows), {0: "STANDARD"}),
@@ -52,6 +52,13 @@ class TableTests(SynchronousTestCase):
         """The XML of a table is that of the objects that it stands for."""
         table = _table(rows)
         self.assertEqual(_written(table), _written(list(table)))
+
+    @given(_ROWS)
+    def test_columns_of_text(self, rows: list[tuple[Any, ...]]) -> None:
+        """Dates, numbers and what stands in quotes may be kept as the text that an index has."""
+        table, as_text = _table(rows), _table(rows, as_text=True)
+        self.assertEqual(list(as_text), list(table))
+        self.assertEqual(_written(as_text), _written(table))
 
     def test_a_sequence_of_objects(self) -> None:
         """Entries can be counted, got at, cut out and gone through."""

@@ -144,8 +144,8 @@ class FsckTests(DirectoryCase):
     def test_listings(self) -> None:
         """Listings that do not show what is there are found, and put right."""
         self.sql("DELETE FROM current WHERE key = x'6c61726765'")  # large
-        self.sql("UPDATE current SET etag = 'x' WHERE key = x'656d707479'")  # empty
-        self.sql("INSERT INTO current SELECT bucket, x'00', seq, 1, 1, '', '', '', '', NULL FROM current LIMIT 1")
+        self.sql("UPDATE current SET entry = replace(entry, '|0|', '|1|') WHERE key = x'656d707479'")  # empty
+        self.sql("INSERT INTO current SELECT bucket, x'00', seq, '1|1||', '', '' FROM current LIMIT 1")
         found = [
             ("listed", "s3://bucket/\\x00"),
             ("not listed", "s3://bucket/empty"),

@@ -178,16 +178,27 @@ def _is_complete(log: Path, pid: int) -> bool:
         return re.search(rb"(?m)^%d +\+\+\+ " % pid, file.read()) is not None
 
 
+_OLDER_CURRENT = (
+    "INSERT INTO main.current (bucket, key, seq, owner_id, owner_name, created, size, etag, storage_class, checksum)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
 def _downgrade(path: Path) -> None:
     """Copy the rows of an index, as far as the first schema can hold them, into a file of that schema."""
     older = path.with_name("older.sqlite3")
     with closing(sqlite3.connect(older, isolation_level=None)) as index:
         index.executescript(f"PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; {schema_scripts()[1]}")
         index.execute("ATTACH ? AS newer", (str(path),))
-        tables = [name for (name,) in index.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
-        for table in tables:
+        tables = {name for (name,) in index.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
+        for table in tables - {"current"}:
             columns = ", ".join(f'"{row[1]}"' for row in index.execute(f"PRAGMA main.table_info({table})"))
             index.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
+        for entry, *row in index.execute("SELECT entry, bucket, key, seq, owner_id, owner_name FROM newer.current"):
+            *facts, kind = entry.split("|")
+            storage_class, _, checksum = kind.partition(" ")
+            values = (*row, *facts, storage_class, checksum or None)
+            index.execute(_OLDER_CURRENT, values)
         index.execute("UPDATE main.store SET value = '1' WHERE name = 'schema_version'")
         index.execute("DETACH newer")
     os.replace(older, path)

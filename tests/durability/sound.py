@@ -8,7 +8,8 @@ from pathlib import Path
 
 _LISTED = (
     "SELECT key, seq FROM current c WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE v.bucket = c.bucket"
-    " AND v.key = c.key AND v.seq = c.seq AND v.delete_marker = 0 AND v.size = c.size AND v.etag = c.etag)"
+    " AND v.key = c.key AND v.seq = c.seq AND v.delete_marker = 0"
+    " AND c.entry LIKE v.created || '|' || v.size || '|' || v.etag || '|%')"
 )
 _UNLISTED = (
     "SELECT v.key, v.seq FROM versions v WHERE v.delete_marker = 0 AND NOT EXISTS (SELECT 1 FROM versions w WHERE"

@@ -51,6 +51,15 @@ def checksum_to_text(checksum: Checksum | None) -> str | None:
     return f"{checksum.algorithm.value} {checksum.type.value} {checksum.value}"
 
 
+def entry_to_text(version: Version) -> str:
+    """What listings show of an object, as `current` keeps it: `created|size|etag|storage class`, and behind that
+    ` ALGORITHM TYPE` when it has a checksum. None of these has a bar or a space in it."""
+    kind, checksum = version.description.storage_class, version.checksum
+    if checksum is not None:
+        kind = f"{kind} {checksum.algorithm.value} {checksum.type.value}"
+    return f"{version.created}|{version.size}|{version.etag}|{kind}"
+
+
 def checksum_from_text(text: str | None) -> Checksum | None:
     """The checksum of such a column."""
     if text is None:

@@ -80,9 +80,9 @@ RULES: Mapping[str, Rule] = {
         "the latest version is not what listings show",
         f"SELECT v.bucket, v.key, NULL, NULL FROM versions v WHERE v.delete_marker = 0 AND {_LATEST}"
         " AND NOT EXISTS (SELECT 1 FROM current c WHERE c.bucket = v.bucket AND c.key = v.key AND c.seq = v.seq"
-        " AND c.created = v.created AND c.size = v.size AND c.etag = v.etag AND c.owner_id = v.owner_id"
-        " AND c.owner_name = v.owner_name AND c.storage_class = v.storage_class"
-        " AND COALESCE(v.checksum, '') LIKE COALESCE(c.checksum || ' %', '')) LIMIT ?",
+        " AND c.owner_id = v.owner_id AND c.owner_name = v.owner_name"
+        " AND v.created || '|' || v.size || '|' || v.etag || '|' || v.storage_class || COALESCE(' ' || v.checksum, '')"
+        " LIKE c.entry || CASE WHEN v.checksum IS NULL THEN '' ELSE ' %' END) LIMIT ?",
         _rebuild_current,
     ),
     "listed": Rule(

@@ -12,7 +12,7 @@ from psycopg import RawCursor
 from zope.interface import implementer
 
 from post3tw.model.errors import CorruptedData
-from post3tw.storage.index.postgresql.statements import statement_of
+from post3tw.storage.index.postgresql.statements import joined_row, joining, statement_of
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.interfaces import IBlobInventory, IBlobReader, ITransaction, StoreRefused, Transaction
 from post3tw.storage.postgresql.dsn import Dsn, conninfo
@@ -49,6 +49,10 @@ class _Blocking:
     async def all(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """See ITransaction."""
         return self._execute(sql, parameters).fetchall()
+
+    async def joined(self, sql: str, *parameters: object) -> tuple[bytes, str]:
+        """See ITransaction."""
+        return joined_row(self._execute(joining(sql), parameters).fetchone())
 
     async def run(self, sql: str, *parameters: object) -> int:
         """See ITransaction."""

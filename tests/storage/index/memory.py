@@ -13,8 +13,8 @@ from post3tw.storage.interfaces import ITransaction
 T = TypeVar("T")
 
 _CURRENT = (
-    "INSERT INTO current (bucket, key, seq, created, size, etag, owner_id, owner_name, storage_class, checksum)"
-    " VALUES (?, ?, 1, 1700000000000, 3, 'e', 'ada', 'Ada', 'STANDARD', 'CRC64NVME FULL_OBJECT')"
+    "INSERT INTO current (bucket, key, seq, entry, owner_id, owner_name)"
+    " VALUES (?, ?, 1, '1700000000000|3|e|STANDARD CRC64NVME FULL_OBJECT', 'ada', 'Ada')"
 )
 _VERSION = (
     "INSERT INTO versions (bucket, key, seq, id, is_null, delete_marker, created, size, etag, owner_id, owner_name)"

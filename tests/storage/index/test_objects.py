@@ -140,8 +140,8 @@ class PutTests(ObjectsCase):
         self.assertEqual(evolve(found, inline=None), written)
         self.assertEqual(found.inline, b"data")
         self.assertEqual(
-            await self.rows("SELECT storage_class, checksum, owner_id FROM current"),
-            [("GLACIER", "CRC32 FULL_OBJECT", "ada")],
+            await self.rows("SELECT entry, owner_id FROM current"),
+            [(f"{written.created}|{written.size}|{written.etag}|GLACIER CRC32 FULL_OBJECT", "ada")],
         )
 
     async def test_empty_body(self) -> None:

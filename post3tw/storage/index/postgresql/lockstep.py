@@ -19,7 +19,7 @@ from attrs import define, field
 from zope.interface import implementer
 
 from post3tw.storage.index.postgresql.pipeline import Answer
-from post3tw.storage.index.postgresql.statements import Request, request
+from post3tw.storage.index.postgresql.statements import Request, joined_row, joining, request
 from post3tw.storage.interfaces import ITransaction
 
 
@@ -67,6 +67,11 @@ class LockstepTransaction:
         """All rows."""
         self.unsent.append(request(sql, parameters))
         return (await _STEP).rows()
+
+    async def joined(self, sql: str, *parameters: object) -> tuple[bytes, str]:
+        """See ITransaction."""
+        self.unsent.append(request(joining(sql), parameters))
+        return joined_row((await _STEP).first())
 
     async def run(self, sql: str, *parameters: object) -> int:
         """Run a statement; the number of rows it changed."""

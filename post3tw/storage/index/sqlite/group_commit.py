@@ -17,7 +17,7 @@ from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.job import Job
 from post3tw.storage.index.sqlite.checkpoints import Checkpoints
 from post3tw.storage.index.sqlite.failures import IndexFailed, foreign_await, translated
-from post3tw.storage.index.sqlite.snapshot import Snapshot
+from post3tw.storage.index.sqlite.snapshot import Snapshot, joining
 from post3tw.storage.index.sqlite.turns import AlwaysOurs, Turns
 from post3tw.storage.index.sqlite.worker import Worker
 from post3tw.storage.interfaces import ITransaction
@@ -71,6 +71,13 @@ class WriteTransaction:
         if self._seconds() > self.deadline:
             await _PAUSE
         return self._execute(sql, parameters).fetchall()
+
+    async def joined(self, sql: str, *parameters: Any) -> tuple[bytes, str]:
+        """See ITransaction."""
+        if self._seconds() > self.deadline:
+            await _PAUSE
+        keys, entries = self._execute(joining(sql), parameters).fetchone()
+        return keys or b"", entries or ""
 
     async def run(self, sql: str, *parameters: Any) -> int:
         """Run a statement; the number of rows it changed."""

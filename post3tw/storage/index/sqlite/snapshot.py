@@ -18,11 +18,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from zope.interface import implementer
 
 from post3tw.storage.interfaces import ITransaction
+
+
+@lru_cache
+def joining(sql: str) -> str:
+    """The statement for `ITransaction.joined`. A separator that is a blob would be made text for each row: 0.1 us."""
+    separator = "(SELECT CAST(x'ff' AS TEXT))"
+    return f"SELECT CAST(group_concat(key, {separator}) AS BLOB), group_concat(entry, '|') FROM ({sql})"
 
 
 @implementer(ITransaction)
@@ -43,6 +51,11 @@ class ReadTransaction:
     async def all(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """All rows."""
         return self._execute(sql, parameters).fetchall()
+
+    async def joined(self, sql: str, *parameters: Any) -> tuple[bytes, str]:
+        """See ITransaction."""
+        keys, entries = self._execute(joining(sql), parameters).fetchone()
+        return keys or b"", entries or ""
 
     async def run(self, sql: str, *parameters: Any) -> int:
         """SQLite refuses: the connection only reads."""

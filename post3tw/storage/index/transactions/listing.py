@@ -174,10 +174,9 @@ async def _heads(
 
 # -- objects ----------------------------------------------------------------------------------------------------------
 
-_OBJECT = "c.key, c.created, c.size, c.etag, c.storage_class, c.checksum"
 _OBJECTS, _OWNED_OBJECTS = (
     f"SELECT {columns} FROM current c WHERE c.bucket = ? AND c.key >= ? AND c.key < ? ORDER BY c.key LIMIT ?"
-    for columns in (_OBJECT, f"{_OBJECT}, c.owner_id, c.owner_name")
+    for columns in ("c.key, c.entry", "c.key, c.entry, c.owner_id, c.owner_name")
 )
 _HEADS_OF_OBJECTS = _HEADS.format(table="current")
 
@@ -195,10 +194,17 @@ def _behind_key(row: Row) -> Position:
 
 
 OBJECTS = Relation(_fetch_objects, _HEADS_OF_OBJECTS, _behind_key)
-"""Rows: key, created, size, etag, storage class, "ALGORITHM TYPE" of the checksum or None."""
+"""Rows: key, entry (see `rows.entry_to_text`)."""
 
 OWNED_OBJECTS = Relation(_fetch_owned, _HEADS_OF_OBJECTS, _behind_key)
-"""The same, then owner id and owner name. Each column costs a tenth of a page, so they are left out when unwanted."""
+"""The same, then owner id and owner name, which are left out when they are unwanted: each column costs time."""
+
+
+async def joined_objects(tx: ITransaction, bucket_id: int, key: bytes, end: bytes, limit: int) -> tuple[bytes, str]:
+    """Keys and entries from a key on, in order, each joined (see `ITransaction.joined`). Without groups and owners
+    this is all that a page needs, at less than half of what rows cost."""
+    return await tx.joined(_OBJECTS, bucket_id, key, end, limit)
+
 
 # -- versions ---------------------------------------------------------------------------------------------------------
 

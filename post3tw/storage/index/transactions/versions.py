@@ -22,6 +22,7 @@ from post3tw.storage.index.rows import (
     VERSION_COLUMNS,
     VERSION_COLUMNS_WITH_BODY,
     bucket_from_row,
+    entry_to_text,
     incumbent_from_row,
     version_from_row,
     version_values,
@@ -165,10 +166,9 @@ _STILL_THERE = "SELECT 1 FROM versions WHERE bucket = ? AND key = ? AND seq = ? 
 # -- single steps -----------------------------------------------------------------------------------------------------
 
 _UPSERT_CURRENT = (
-    "INSERT INTO current (bucket, key, seq, created, size, etag, owner_id, owner_name, storage_class, checksum)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bucket, key) DO UPDATE SET seq = excluded.seq,"
-    " created = excluded.created, size = excluded.size, etag = excluded.etag, owner_id = excluded.owner_id,"
-    " owner_name = excluded.owner_name, storage_class = excluded.storage_class, checksum = excluded.checksum"
+    "INSERT INTO current (bucket, key, seq, entry, owner_id, owner_name) VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (bucket, key) DO UPDATE SET seq = excluded.seq, entry = excluded.entry,"
+    " owner_id = excluded.owner_id, owner_name = excluded.owner_name"
 )
 
 
@@ -177,20 +177,8 @@ async def set_current(tx: ITransaction, bucket_id: int, key: bytes, latest: Vers
     if latest is None or latest.delete_marker:
         await tx.write("DELETE FROM current WHERE bucket = ? AND key = ?", bucket_id, key)
         return
-    checksum = latest.checksum
-    await tx.write(
-        _UPSERT_CURRENT,
-        bucket_id,
-        key,
-        latest.seq,
-        latest.created,
-        latest.size,
-        latest.etag,
-        latest.owner.id,
-        latest.owner.display_name,
-        latest.description.storage_class,
-        None if checksum is None else f"{checksum.algorithm.value} {checksum.type.value}",
-    )
+    owner = latest.owner
+    await tx.write(_UPSERT_CURRENT, bucket_id, key, latest.seq, entry_to_text(latest), owner.id, owner.display_name)
 
 
 async def replace_version(tx: ITransaction, bucket_id: int, key: bytes, old: Incumbent, new: Version, now: int) -> None:

@@ -18,10 +18,18 @@ from zope.interface import implementer
 from post3tw.model.version import Placement
 from post3tw.storage.index.postgresql.index import WALKS
 from post3tw.storage.index.postgresql.pipeline import PLANS_KEPT, pipeline_on
-from post3tw.storage.index.postgresql.statements import request, statement_of
+from post3tw.storage.index.postgresql.statements import joined_row, joining, request, statement_of
 from post3tw.storage.index.transactions.blobs import condemn
 from post3tw.storage.index.transactions.buckets import delete_bucket, find_bucket, list_buckets
-from post3tw.storage.index.transactions.listing import OBJECTS, UPLOADS, VERSIONS, Names, Position, walk
+from post3tw.storage.index.transactions.listing import (
+    OBJECTS,
+    UPLOADS,
+    VERSIONS,
+    Names,
+    Position,
+    joined_objects,
+    walk,
+)
 from post3tw.storage.index.transactions.multipart import stale_uploads
 from post3tw.storage.index.transactions.objects import put_version
 from post3tw.storage.index.transactions.parts import list_parts
@@ -39,7 +47,7 @@ _BUCKET = (
 _FILL = (
     "INSERT INTO buckets (id, tenant, name, owner_id, owner_name, created, region)"
     " SELECT n, '', 'bucket-' || n, 'ada', 'Ada', 0, '' FROM generate_series(2, 2000) n",
-    "INSERT INTO current SELECT 1, convert_to(n / 600 || '/key-' || n, 'UTF8'), 1, 0, 0, '', 'ada', 'Ada', '', NULL"
+    "INSERT INTO current SELECT 1, convert_to(n / 600 || '/key-' || n, 'UTF8'), 1, '0|0||', 'ada', 'Ada'"
     " FROM generate_series(1, 6000) n",
     "INSERT INTO versions (bucket, key, seq, id, is_null, delete_marker, created, size, etag, owner_id, owner_name,"
     " blob) SELECT 1, key, 1, key, 1, 0, 0, 0, '', '', '', sha256(key) FROM current",
@@ -92,6 +100,11 @@ class CountingTransaction:
         rows = await self.all(sql, *parameters)
         return rows[0] if rows else None
 
+    async def joined(self, sql: str, *parameters: object) -> tuple[bytes, str]:
+        """See ITransaction."""
+        [row] = await self.all(joining(sql), *parameters)
+        return joined_row(row)
+
     async def run(self, sql: str, *parameters: object) -> int:
         """See ITransaction."""
         return len(await self.all(sql, *parameters))
@@ -128,6 +141,10 @@ _COSTS: dict[str, tuple[Callable[[ITransaction], Awaitable[Any]], int]] = {
     "put a version of a key that has many": (_put(b"hot"), 60),
     "get": (partial(require_object, bucket_id=1, key=b"5/key-3300", with_body=True), 20),
     "get of a key that has many versions": (partial(require_object, bucket_id=1, key=b"hot"), 20),
+    "list objects plainly": (
+        partial(joined_objects, bucket_id=1, key=b"5/key-3300", end=b"\xff", limit=10),
+        30,
+    ),
     "list objects": (_page(OBJECTS, Names(b"5/"), _MIDDLE), 30),
     "list groups": (_page(OBJECTS, Names(b"", b"/"), Position()), 60),
     "list versions": (_page(VERSIONS, Names(), _MIDDLE), 30),

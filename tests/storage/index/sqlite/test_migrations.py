@@ -127,6 +127,27 @@ class MigrationTests(TestCase):
         found = [await index.read(partial(find_bucket, tenant="", name=f"bucket-{number}")) for number in (1, 2)]
         self.assertEqual([bucket is not None and bucket.object_acls for bucket in found], [False, True])
 
+    async def test_entries(self) -> None:
+        """Schema 4 puts what listings show of an object into one text, whether or not it has a checksum."""
+        index = await self.started({number: self.scripts[number] for number in (1, 2, 3)})
+        columns = "bucket, key, seq, created, size, etag, owner_id, owner_name, storage_class, checksum"
+
+        async def fill(tx: ITransaction) -> None:
+            for key, storage_class, checksum in ((b"a", "STANDARD", None), (b"b", "GLACIER", "CRC32 FULL_OBJECT")):
+                values = (1, key, 3, 1000, 4, "0f-2", "ada", "Ada", storage_class, checksum)
+                await tx.run(f"INSERT INTO current ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)
+
+        await index.run(fill)
+        await index.stop()
+        index = await self.started(self.scripts)
+        self.assertEqual(
+            await index.read(lambda tx: tx.all("SELECT * FROM current ORDER BY key")),
+            [
+                (1, b"a", 3, "1000|4|0f-2|STANDARD", "ada", "Ada"),
+                (1, b"b", 3, "1000|4|0f-2|GLACIER CRC32 FULL_OBJECT", "ada", "Ada"),
+            ],
+        )
+
     async def test_failed_migration(self) -> None:
         """A migration that fails half-way is refused and leaves the older schema, which the older release opens."""
         index = await self.started(self.scripts)
