@@ -30,7 +30,7 @@ from types import CodeType, ModuleType
 from typing import NoReturn, ParamSpec
 
 from attrs import define, field, frozen
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 P = ParamSpec("P")
 
@@ -55,7 +55,9 @@ class Suspect:
     def prepare(self) -> None:
         """Import all that is needed, in the parent."""
         # Slow is not wrong, and the same mutant must meet the same examples.
-        settings.register_profile("mutation", deadline=None, derandomize=True, database=None)
+        settings.register_profile(
+            "mutation", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
         settings.load_profile("mutation")
         for name in (self.module, *self.tests):
             importlib.import_module(name)

@@ -128,7 +128,7 @@ def _variants(node: ast.AST) -> list[Variant]:
             return [(swapped.__name__, lambda n: ast.BinOp(n.left, swapped(), n.right))]  # type: ignore[attr-defined]
         case ast.Constant():
             return _constants(node)
-        case ast.Return(value=ast.expr()) if not _is_none(node.value):
+        case ast.Return(value=ast.expr()) if not _says_no(node.value):
             return [("return None", lambda n: ast.Return(ast.Constant(None)))]
         case ast.Raise() | ast.Expr(value=ast.Call() | ast.Await() | ast.Yield()):
             return [("left out", lambda n: ast.Pass(lineno=n.lineno, col_offset=0))]  # type: ignore[attr-defined]
@@ -141,8 +141,9 @@ def _variants(node: ast.AST) -> list[Variant]:
     return []
 
 
-def _is_none(node: ast.AST | None) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _says_no(node: ast.AST | None) -> bool:
+    """Whether it is None, or False, for which None is as good."""
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _negatable(test: ast.expr) -> bool:

@@ -127,6 +127,27 @@ class ConditionsTests(AccessCase):
         await self.call(BOB, "PutObjectTagging", tagging=tagging(colour="red"))
         await self.refused(AccessDenied, BOB, "PutObjectTagging", tagging=tagging(colour="blue"))
 
+    async def test_locks_of_the_request(self) -> None:
+        """What a document locks an object with counts, when it was read."""
+        await self.call(ADA, "CreateBucket", bucket="locked", object_lock_enabled_for_bucket=True)
+        await self.call(ADA, "PutObject", bucket="locked", checksum_crc32="rfPzYw==")
+        held = {"StringEquals": {"s3:object-lock-legal-hold": "ON"}}
+        governed = {"StringEquals": {"s3:object-lock-mode": "GOVERNANCE"}}
+        await self.allow(
+            {"Action": "s3:PutObjectLegalHold", "Condition": held},
+            {"Action": "s3:PutObjectRetention", "Condition": governed},
+            bucket="locked",
+        )
+        until = datetime(2100, 1, 1, tzinfo=UTC)
+        on, off = (types.ObjectLockLegalHold(status=status) for status in ("ON", "OFF"))
+        await self.refused(AccessDenied, BOB, "PutObjectLegalHold", bucket="locked", legal_hold=off)
+        await self.call(BOB, "PutObjectLegalHold", bucket="locked", legal_hold=on)
+        right, wrong = (
+            types.ObjectLockRetention(mode=mode, retain_until_date=until) for mode in ("GOVERNANCE", "COMPLIANCE")
+        )
+        await self.refused(AccessDenied, BOB, "PutObjectRetention", bucket="locked", retention=wrong)
+        await self.call(BOB, "PutObjectRetention", bucket="locked", retention=right)
+
     async def test_keys_are_literal(self) -> None:
         """PAR-2: a key is what it is spelt as, to a policy as to the store; dots and slashes lead nowhere."""
         await self.call(ADA, "PutObject", key="private/key")

@@ -167,6 +167,36 @@ class ChangeTests(AccessCase):
         block = types.PublicAccessBlockConfiguration(block_public_acls=True)
         await self.call(ADA, "PutPublicAccessBlock", public_access_block_configuration=block)
 
+    async def test_what_an_operation_depends_on(self) -> None:
+        """What looks at the limits of lists, or at the bucket's list, is begun anew when those have changed; nothing
+        else is."""
+
+        async def grant() -> None:
+            await self.call(ADA, "PutBucketAcl", acl="public-read")
+
+        limited = (
+            "CopyObject",
+            "CreateMultipartUpload",
+            "PutBucketAcl",
+            "PutBucketPolicy",
+            "PutObject",
+            "PutObjectAcl",
+        )
+        for name in ("GetObject", "PutBucketOwnershipControls", "PutObjectTagging", *limited):
+            for change, depends in ((self.block, name in limited), (grant, name == "PutBucketOwnershipControls")):
+                await self.call(ADA, "DeletePublicAccessBlock")
+                await self.call(ADA, "PutBucketAcl", acl="private")
+                caller = Caller(ADA)
+                await self.call(ADA, name, admit_only=True, caller=caller)
+                assert caller.admission is not None and caller.admission.renew is not None
+                await change()
+                holds = True
+                try:
+                    await caller.admission.renew(caller)
+                except BucketChanged:
+                    holds = False
+                self.assertIs(holds, not depends, name)
+
     async def test_a_bypass_that_is_not_allowed_any_more(self) -> None:
         """Retention that could be bypassed when the call was admitted is not, when it could not when it is done."""
         await self.call(ADA, "CreateBucket", bucket="locked", object_lock_enabled_for_bucket=True)

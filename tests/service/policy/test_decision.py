@@ -203,6 +203,14 @@ class PolicyTests(DecisionCase):
                     asked = request(ADA, "s3:GetObject", key, context={"aws:username": "ada"})
                     self.assertEqual(decide(asked, bucket).allowed, expected, (elements, key))
 
+    def test_statements_about_something_else(self) -> None:
+        """A statement that is about another object keeps none after it from being looked at."""
+        elsewhere = f"{ARN}/elsewhere/*"
+        bucket = bucket_with(statement(Resource=elsewhere), statement(), statement("Deny", Resource=elsewhere))
+        self.assert_may(request(ADA), bucket)
+        denying = bucket_with(statement(), statement("Deny", Resource=elsewhere), GET_DENIED)
+        self.assert_may_not(request(ADA), denying, reason=Reason.STATEMENT)
+
     def test_tenants_bucket(self) -> None:
         """A resource may name the bucket's tenant."""
         allowing = statement(Resource=f"arn:aws:s3::res*:{BUCKET}/*")

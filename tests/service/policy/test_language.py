@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.model.errors import MalformedPolicy
 from post3tw.service.policy.actions import ACTIONS, OBJECT_ACTIONS
-from post3tw.service.policy.language import MAX_SIZE, parse_policy
+from post3tw.service.policy.language import parse_policy
 from post3tw.service.policy.statement import Effect, Principals
 from tests.service.policy.documents import BUCKET, attached_policy, bucket_policy, document, statement
 
@@ -61,7 +61,7 @@ class LanguageTests(SynchronousTestCase):
         """One statement, one action and one resource need no list, the version may be missing."""
         text = json.dumps({"Statement": statement(Resource=[f"arn:aws:s3:::{BUCKET}", "arn:aws:s3:::*/a"])})
         policy = parse_policy(text.encode(), bucket=BUCKET)
-        self.assertEqual((policy.version, len(policy.statements)), ("2008-10-17", 1))
+        self.assertEqual((policy.version, policy.id, len(policy.statements)), ("2008-10-17", "", 1))
 
     def test_wild_actions(self) -> None:
         """Wild actions are spelt out."""
@@ -139,7 +139,43 @@ class MalformedTests(SynchronousTestCase):
         for elements in wrong:
             with self.subTest(str(elements)):
                 self._refused(document(statement(), **elements))
-        self._refused('{"Version": "2012-10-17"}')
+        self.assertEqual(self._refused('{"Version": "2012-10-17"}'), "Missing required field Statement")
+        self.assertEqual(self._refused('{"Statement": []}'), "Invalid policy syntax.")
+
+    def test_messages(self) -> None:
+        """What is wrong is said in AWS's words; which statement and which word it was stands in the notes."""
+        messages: tuple[tuple[dict[str, Any], str, list[str]], ...] = (
+            ({"Effect": None}, "Missing required field Effect", []),
+            ({"Effect": "allow"}, "Invalid effect: allow", []),
+            ({"Effect": "x" * 99}, f"Invalid effect: {'x' * 80}", []),
+            ({"Sid": 1}, "Invalid policy syntax.", []),
+            ({"Principal": None}, "Missing required field Principal", []),
+            ({"NotPrincipal": "*"}, "Invalid policy syntax.", []),
+            ({"Principal": "ada"}, "Invalid principal in policy", []),
+            ({"Principal": None, "NotPrincipal": "*"}, "Allow with NotPrincipal is not allowed.", []),
+            ({"Action": None}, "Missing required field Action", []),
+            ({"Action": []}, "Policy has invalid action", []),
+            ({"Action": "s3:Nothing"}, "Policy has invalid action", ["s3:Nothing"]),
+            ({"Action": "s3:" + "x" * 99}, "Policy has invalid action", ["s3:" + "x" * 77]),
+            ({"NotAction": "s3:GetObject"}, "Invalid policy syntax.", []),
+            ({"Resource": None}, "Missing required field Resource", []),
+            ({"Resource": []}, "Policy has invalid resource", []),
+            ({"Resource": "arn:aws:s3:::other"}, "Policy has invalid resource", ["arn:aws:s3:::other"]),
+            ({"Resource": "bucket"}, "Policy has invalid resource", ["bucket"]),
+            ({"Resource": "arn:aws:s3:::bucket/${"}, "Policy has invalid resource", ["arn:aws:s3:::bucket/${"]),
+            ({"Condition": []}, "Invalid policy syntax.", []),
+            ({"Condition": {"Bool": {}}}, "Invalid policy syntax.", []),
+            ({"Condition": {"Bool": {"s3:prefix": None}}}, "Invalid policy syntax.", []),
+            ({"Condition": {"Bool": {"s3:prefx": "a"}}}, "Policy has an invalid condition key", []),
+            ({"x" * 99: 1}, f"Unknown field {'x' * 80}", []),
+        )
+        for elements, message, notes in messages:
+            text = document(statement(), statement(**elements))
+            error = self.assertRaises(MalformedPolicy, parse_policy, text, bucket=BUCKET)
+            self.assertEqual(error.message, message)
+            self.assertEqual(error.__notes__, [*notes, "in statement 2"])
+        error = self.assertRaises(MalformedPolicy, parse_policy, document(statement()))
+        self.assertEqual(error.message, "Policy document should not specify a principal.")
 
     def test_twice(self) -> None:
         """What is there twice, at any level, is refused, and so are two statements of one name."""
@@ -163,14 +199,20 @@ class MalformedTests(SynchronousTestCase):
             good.replace('"x"', '"\n"'), good.encode("utf-16"), b"{\xff}", '{"a":1,}',
         ):  # fmt: skip
             with self.subTest(str(text)[:40]):
-                self._refused(text)
+                self.assertIn("must be valid JSON", self._refused(text))
+
+    def test_depth(self) -> None:
+        """Eight brackets may be open at once, whatever was closed before; more than that is not even parsed."""
+        for before in ("", "[[]],[],{},"):
+            self.assertEqual(self._refused(f'{{"a":[{before}{"[" * 6}"]["{"]" * 6}]}}'), "Unknown field a")
+            self.assertIn("must be valid JSON", self._refused(f'{{"a":[{before}{"[" * 7}{"]" * 7}]}}'))
 
     def test_too_large(self) -> None:
         """20 KiB are taken, a byte more is not."""
         good = document(statement(Sid="x" * 20_000), Id="")
-        full = good.replace('"Id": ""', '"Id": "' + "x" * (MAX_SIZE - len(good)) + '"')
+        full = good.replace('"Id": ""', '"Id": "' + "x" * (20 * 1024 - len(good)) + '"')
         parse_policy(full, bucket=BUCKET)
-        self._refused(full + " ")
+        self.assertEqual(self._refused(full + " "), "The policy is larger than 20480 bytes.")
 
     def test_hostile(self) -> None:
         """10,000 statements, deep nesting, unclosed strings and huge values are refused at once."""
