@@ -36,6 +36,7 @@ from post3tw.server.descriptors import descriptor_limit, most_connections
 from post3tw.server.ending import is_terminal
 from post3tw.server.listening import CannotListen, Listener
 from post3tw.server.parent import NobodyServed, Parent, ParentParts
+from post3tw.server.reactor import at_end_of_turn
 from post3tw.server.server import Components, Readiness, Server
 from post3tw.server.sizing import count_workers
 from post3tw.server.turnstile import Turnstile
@@ -219,7 +220,7 @@ def _site(
         ready=ready,
         running=None if crew is None else _tally(crew, crew.requests),
         open=None if crew is None else _tally(crew, crew.connections),
-        put_off=partial(reactor.callLater, 0),
+        put_off=at_end_of_turn(reactor),
     )
 
 

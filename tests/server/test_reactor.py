@@ -8,11 +8,12 @@ from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from post3tw.server.reactor import lean_reactor
+from post3tw.server.reactor import at_end_of_turn, lean_reactor
 
 
 @implementer(IReadDescriptor)
@@ -99,3 +100,38 @@ class LeanReactorTests(SynchronousTestCase):
         readers += [self.reader(remove_others), self.reader(remove_others)]
         self.reactor.doPoll(1)
         self.assertEqual(sum(reader.reads for reader in readers), 1)
+
+    def test_the_end_of_a_turn(self) -> None:
+        """What is put off comes when all who have something to read were called, once."""
+        log: list[str] = []
+        put_off = at_end_of_turn(self.reactor)
+        self.reader(lambda: put_off(lambda: log.append("end")))
+        self.reader(lambda: log.append("read"))
+        self.reactor.doPoll(1)
+        self.assertEqual(log, ["read", "end"])
+        self.reactor.doPoll(0)
+        self.assertEqual(log, ["read", "end"])
+
+    def test_what_timers_put_off(self) -> None:
+        """It is done before the reactor waits, and it does not wait then: there may be new timers."""
+        log: list[str] = []
+        at_end_of_turn(self.reactor)(lambda: log.append("end"))
+        self.reactor.doPoll(None)
+        self.assertEqual(log, ["end"])
+
+    def test_an_end_that_fails(self) -> None:
+        """It is logged, and the others come."""
+        log: list[str] = []
+        put_off = at_end_of_turn(self.reactor)
+        put_off(lambda: 1 // 0)  # type: ignore[arg-type]
+        put_off(lambda: log.append("end"))
+        self.reactor.doPoll(0)
+        self.assertEqual(log, ["end"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_another_reactor(self) -> None:
+        """One that does not know when its turn is over is given a timer."""
+        clock, log = Clock(), list[str]()
+        at_end_of_turn(clock)(lambda: log.append("end"))
+        clock.advance(0)
+        self.assertEqual(log, ["end"])
