@@ -41,6 +41,7 @@ from post3tw.server.server import Components, Readiness, Server
 from post3tw.server.sizing import count_workers
 from post3tw.server.turnstile import Turnstile
 from post3tw.service.cors import CorsLookup
+from post3tw.service.crowd import MUCH, PLENTY, Crowd
 from post3tw.service.identities import Identities
 from post3tw.service.interfaces import IAuthorizedS3Service, ICorsRules
 from post3tw.service.local import local_service
@@ -264,6 +265,8 @@ def _local_provider(config: Config, opened: OpenedStore, ids: IdSource, people: 
         pause=partial(deferLater, reactor, 0),
         people=people,
         new_bucket_documents=NEW_BUCKET_DEFAULTS[config.new_bucket_defaults],
+        crowd=Crowd.of_worker(PLENTY, config.workers),
+        uploads=Crowd.of_worker(MUCH, config.workers),
     )
     if opened.space is not None:
         store = evolve(store, admit_write=opened.space.admit_write)

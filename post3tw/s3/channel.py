@@ -105,6 +105,7 @@ class S3Channel(http.HTTPChannel):
         """Called by the transport."""
         self._closed = True
         self._buffer = b""
+        self._departure.drop()
         request, self._request = self._request, None
         if request is not None:
             request.gone = True

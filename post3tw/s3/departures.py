@@ -21,7 +21,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorTime
 
 SMALL = 65536
-"""Bytes. More than that is a large piece."""
+"""Bytes. As many are a large piece."""
 
 AT_ONCE = 1024 * 1024
 """How much of a piece one call gives to the socket: a whole frame. It takes what it has room for."""
@@ -79,7 +79,7 @@ class Departure:
             self._take_the_long_way()
         if not self._direct:
             self._transport.write(bytes(data))
-        elif len(data) + len(self._held) > SMALL:
+        elif len(data) + len(self._held) >= SMALL:
             self._send(data)
         elif self._held:
             self._held += data
@@ -120,6 +120,11 @@ class Departure:
             self._take_the_long_way()
         else:
             self.leave()
+
+    def drop(self) -> None:
+        """Forget what has not left: there is nobody any more, and whoever remembers the connection is not to keep it in
+        memory."""
+        self._held, self._rest = b"", None
 
     def _send(self, data: Piece) -> None:
         """Send a large piece, behind what is held. The producer goes on in the next turn, at the earliest."""

@@ -12,6 +12,7 @@ open keep what they have.
 
 from __future__ import annotations
 
+import socket
 from typing import Any, ClassVar, Protocol
 
 from attrs import define, field
@@ -32,6 +33,9 @@ _WITH_CERTIFICATES = ("ssl", "tls")
 _BACKLOG = 1024
 """Connections that may wait to be accepted, unless the endpoint says how many. Twisted's 50 are few when a server
 starts again and all its clients come back at once."""
+_UNSENT = 1024 * 1024
+"""Bytes of a reply that the system may keep for a connection beyond what is on its way. It would take megabytes for
+each client that asks and does not read, all of which we had to read and verify first."""
 
 
 class CannotListen(Exception):
@@ -202,6 +206,10 @@ class Listener:
         self.port.stopReading()
         if "backlog=" not in self.description and isinstance(self.port, tcp.Port):
             self.port.socket.listen(_BACKLOG)
+        if isinstance(self.port, tcp.Port) and self.port.addressFamily != socket.AF_UNIX:
+            self.port.socket.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT
+            )  # its connections inherit it
 
     def open_gate(self) -> None:
         """Begin to accept."""

@@ -53,11 +53,8 @@ RENEW_AFTER = 15 * 60 * 1000
 """Milliseconds after which the lease is renewed."""
 
 
-MUCH = 64 << 20
-"""Bytes of all large bodies together that may be in memory while each is taken by whole frames."""
-
 SLICE = 128 * 1024
-"""Bytes that are taken at a time beyond that."""
+"""Bytes that are taken at a time when there are many."""
 
 
 @value_class
@@ -257,7 +254,7 @@ class _Intake:
     @property
     def _enough(self) -> int:
         """Bytes that are worth taking while more come."""
-        return FRAME if self.share.crowd.bytes < MUCH else SLICE
+        return FRAME if self.share.crowd.bytes < self.share.crowd.plenty else SLICE
 
     async def _drain(self, *, rest: bool = False) -> None:
         """Hash and place what waits, until less than enough is left, or nothing of the `rest`."""

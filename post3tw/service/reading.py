@@ -187,7 +187,7 @@ class PieceSource:
             self._share.hold(0)
             if not isinstance(self._stopped, ClientGone):
                 consumer.unregisterProducer()
-            ahead.addErrback(lambda _: None)
+            ahead.addBoth(lambda _: None)  # nor is a frame kept that was read in vain
             if not ahead.called:  # when it is, this may be running inside its callbacks, and must not wait for it
                 ahead.cancel()
                 await ahead

@@ -14,7 +14,7 @@ from post3tw.model.identity import Caller
 from post3tw.model.ids import IdSource
 from post3tw.model.version import Version
 from post3tw.service.admitted import objects_decided_on
-from post3tw.service.crowd import Crowd
+from post3tw.service.crowd import MUCH, Crowd
 from post3tw.service.people import NoPeople, People
 from post3tw.storage.index.transactions.buckets import DecidedTransaction, ObjectName
 from post3tw.storage.index.transactions.versions import find_version, require_same
@@ -65,7 +65,7 @@ class Store:
     people: People = field(factory=NoPeople)
     new_bucket_documents: Mapping[str, bytes] = field(factory=dict)
     crowd: Crowd = field(factory=Crowd)
-    uploads: Crowd = field(factory=Crowd)
+    uploads: Crowd = field(factory=partial(Crowd, MUCH))
 
     async def change(
         self,

@@ -24,8 +24,10 @@ from threading import Event, Thread
 
 from attrs import define, field
 
+from post3tw.server.sizing import default_workers
 from post3tw.testing.server import RunningServer
 from tests.hostile.raw import Client
+from tests.server.workers_case import worker_pids
 
 SLOWEST = 0.250
 """Seconds: the 99th percentile of a small GET."""
@@ -39,11 +41,14 @@ _LARGE = 8 << 20
 _DRIP = 0.5
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has now."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+def resident(server: RunningServer) -> int:
+    """Bytes of memory that a server has now, with its workers."""
+    size = 0
+    for pid in (server.pid, *worker_pids(server)):
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        assert found is not None
+        size += int(found[1]) * 1024
+    return size
 
 
 @define
@@ -54,7 +59,7 @@ class Outcome:
         connections: slow ones that were opened.
         left: those that were still open after their time.
         gets: how long each small GET took meanwhile, in seconds, sorted.
-        grown: bytes of memory at the worst moment, above those before.
+        grown: bytes of memory of all processes at the worst moment, above those before.
     """
 
     connections: int
@@ -175,7 +180,7 @@ def run(server: RunningServer, connections: int, timeout: float, kinds: Sequence
     assert client.ask("PUT", f"/{BUCKET}").status == 200
     for key, size in (("small", 1024), ("large", _LARGE)):
         assert client.ask("PUT", f"/{BUCKET}/{key}", (), b"x" * size).status == 200
-    before = peak = resident(server.pid)
+    before = peak = resident(server)
     gets: list[float] = []
     flood = Flood(client, connections, kinds)
     try:
@@ -183,7 +188,7 @@ def run(server: RunningServer, connections: int, timeout: float, kinds: Sequence
             flood.open()
             end = time.monotonic() + 2 * timeout + LATE
             while (left := flood.drip()) and time.monotonic() < end:
-                peak = max(peak, resident(server.pid))
+                peak = max(peak, resident(server))
                 time.sleep(_DRIP)
     finally:
         flood.close()
@@ -201,12 +206,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.hostile.flood", description=__doc__)
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--timeout", type=float, default=10.0, help="of the server, for heads, bodies and idleness")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="of the server")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only these")
     parser.add_argument("--option", action="append", default=[], help="further options of the server")
     chosen = parser.parse_args(arguments)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with RunningServer(options=(*options(chosen.timeout), *chosen.option)) as server:
+    with RunningServer(options=(*options(chosen.timeout), *chosen.option), workers=chosen.workers) as server:
         outcome = run(server, chosen.connections, chosen.timeout, chosen.kind or KINDS)
     sys.stdout.write(f"{outcome}\n")
     return 0 if outcome.good else 1

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.s3.departures import Departure, Departures
+from post3tw.s3.departures import SMALL, Departure, Departures
 
 LARGE = bytes(range(256)) * 400
 
@@ -146,6 +146,22 @@ class LargePieceTests(SynchronousTestCase):
         self.assertEqual(self.events, ["pause"])
         self.socket.doWrite()
         self.assertEqual((self.events, self.complete), (["pause", "resume"], True))
+
+    def test_slices(self) -> None:
+        """A slice of an answer to somebody slow counts as large: it waits as it is, and no other is asked for."""
+        self.socket.room = 5
+        self.departure.write(bytes(SMALL))
+        self.assertEqual((len(self.socket.sent), self.socket.queued, self.events), (5, b"", ["pause"]))
+
+    def test_dropped(self) -> None:
+        """What has not left is forgotten with the connection: whoever remembers that does not keep it in memory."""
+        self.socket.room = 5
+        data = bytearray(LARGE)
+        self.departure.write(data)
+        self.assertRaises(BufferError, data.append, 0)
+        self.departure.drop()
+        data.append(0)
+        self.assertTrue(self.departure.go_on())
 
     def test_sent_bit_by_bit(self) -> None:
         """What the socket did not take is sent when it has room, and only then more is asked for."""

@@ -157,6 +157,17 @@ class ListenerTests(TestCase):
         text = str(self.assertRaises(CannotListen, self.listener, f"tls:{folder}:port=0"))
         self.assertIn("there is no certificate", text)
 
+    async def test_unsent(self) -> None:
+        """Of a reply that its client does not read, the system keeps a MiB for it, not as much as it can."""
+        listener = self.listener("tcp:0:interface=127.0.0.1")
+        listener.bind()
+        self.addCleanup(listener.close)
+        client = socket.create_connection(("127.0.0.1", listener.port.getHost().port))
+        self.addCleanup(client.close)
+        accepted, _ = listener.port.socket.accept()
+        self.addCleanup(accepted.close)
+        self.assertEqual(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT), 1 << 20)
+
     async def test_backlog(self) -> None:
         """An endpoint's own backlog is left alone; closing twice does nothing."""
         listener = self.listener("tcp:0:interface=127.0.0.1:backlog=1")

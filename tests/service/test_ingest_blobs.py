@@ -20,8 +20,8 @@ from post3tw.model.errors import (
     SlowDown,
     StorageFailed,
 )
-from post3tw.service.crowd import Crowd
-from post3tw.service.ingest import INLINE_MAX, LEASE, MUCH, RENEW_AFTER, SLICE, ingest
+from post3tw.service.crowd import MUCH, Crowd
+from post3tw.service.ingest import INLINE_MAX, LEASE, RENEW_AFTER, SLICE, ingest
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.index.transactions.blobs import condemn, place
 from post3tw.storage.interfaces import IIndex
@@ -222,7 +222,7 @@ class LargeBodyTests(IngestCase):
         data = noise(3 * FRAME + 17)
         for others, waits in ((0, FRAME - 1000), (MUCH, SLICE - 1000)):
             for end in range(2):
-                crowded = evolve(store, uploads=Crowd())
+                crowded = evolve(store, uploads=Crowd(MUCH))
                 crowded.uploads.bytes = others
                 source = HandFed(length=len(data))
                 stored = self.begin(crowded, source)

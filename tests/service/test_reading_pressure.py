@@ -9,7 +9,7 @@ from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 
 from post3tw.model.errors import ClientGone, CorruptedData
-from post3tw.service.crowd import PLENTY, READ_AHEAD, SLICE, Crowd
+from post3tw.service.crowd import PLENTY, SLICE, Crowd
 from post3tw.service.reading import Piece
 from post3tw.testing.blob_fixture import noise
 from post3tw.wire.checksums import FRAME
@@ -47,7 +47,7 @@ class BackPressureTests(ReadingCase):
         store = await self.open_store()
         data = noise(2 * FRAME + 5)
         placement = await self.put(store, data)
-        for others, first, reads in ((0, FRAME, 2), (READ_AHEAD, FRAME, 1), (PLENTY, SLICE, 1)):
+        for others, first, reads in ((0, FRAME, 2), (PLENTY * 2 // 3, FRAME, 1), (PLENTY, SLICE, 1)):
             held, disk = self.held(evolve(store, crowd=Crowd()))
             held.crowd.bytes = others
             source, connection = await self.source(held, Piece(placement, 7, len(data) - 7)), Connection(stuck=True)
@@ -63,6 +63,10 @@ class BackPressureTests(ReadingCase):
             await done
             self.assertTrue(connection.data == data[7:])
             self.assertEqual(held.crowd.bytes, others)
+
+    async def test_crowds_of_workers(self) -> None:
+        """Several workers together keep to what one alone may hold, until each would have too little to work with."""
+        self.assertEqual([Crowd.of_worker(PLENTY, count).plenty >> 20 for count in (1, 2, 3, 64)], [48, 24, 16, 16])
 
     async def test_slices_are_verified(self) -> None:
         """A slice that has changed since its frame was verified is not sent."""
