@@ -63,7 +63,9 @@ class Segment:
                     return -1
                 offset += 1
             offset += 1
-        return start + (places & -places).bit_length() - 1 if places else -1
+        if not places:
+            return -1
+        return start + (places & -places).bit_length() - 1
 
 
 @frozen

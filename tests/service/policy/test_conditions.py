@@ -19,9 +19,9 @@ KEY = "s3:RequestObjectTagKeys"
 TIME, LATER = "2026-01-01T00:00:00Z", "2026-06-01T00:00:00+02:00"
 
 
-def _holds(operator: str, wanted: Sequence[str], found: Sequence[str] | None, key: str = KEY) -> bool:
-    condition = parse_condition(operator, key, wanted, variables=True)
-    return condition.holds({key.lower(): found, "aws:username": ("ada",)}.get)
+def _holds(operator: str, wanted: Sequence[str], found: Sequence[str] | None, *, variables: bool = True) -> bool:
+    condition = parse_condition(operator, KEY, wanted, variables=variables)
+    return condition.holds({KEY.lower(): found, "aws:username": ("ada",)}.get)
 
 
 class OperatorTests(SynchronousTestCase):
@@ -89,6 +89,23 @@ class OperatorTests(SynchronousTestCase):
         self.assertTrue(_holds("StringLike", ["${aws:username}/*"], ["ada/x"]))
         self.assertFalse(_holds("StringEqualsIgnoreCase", ["${aws:SourceVpc}"], [""]))
         self.assertFalse(_holds("StringEquals", ["${aws:SourceVpc}"], ["ada"]))
+
+    def test_old_version(self) -> None:
+        """In a policy without variables they are text."""
+        for operator in ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnLike"):
+            arn = "arn:aws:iam:::user/" if operator == "ArnLike" else ""
+            for value, holds in ((f"{arn}${{aws:username}}", True), (f"{arn}ada", False)):
+                wanted = [f"{arn}${{aws:username}}"]
+                self.assertEqual(_holds(operator, wanted, [value], variables=False), holds, (operator, value))
+
+    def test_bounds(self) -> None:
+        """Numbers have 400 digits at most before the point and after it, seconds since the epoch 11."""
+        for number in ("9" * 400, f"1.{'9' * 400}", f"+{'9' * 400}.0"):
+            self.assertTrue(_holds("NumericEquals", [number], [number]))
+        for number in ("9" * 401, f"1.{'9' * 401}", "1.", ".5", "+-1", "1.0.0"):
+            self.assertFalse(_holds("NumericGreaterThan", ["-1"], [number]), number)
+        self.assertTrue(_holds("DateEquals", ["9" * 11], ["9" * 11]))
+        self.assertFalse(_holds("DateGreaterThan", ["0"], ["9" * 12]))
 
     def test_null(self) -> None:
         """Null asks whether the request has no value."""
@@ -167,8 +184,13 @@ class RefusalTests(SynchronousTestCase):
         """A condition key that does not exist is refused; one that exists on AWS only is not."""
         for key in ("s3:prefx", "prefix", "aws:", "userid", "s3:ExistingObjectTag/", "s3:prefix/a", "ec2:Region", ""):
             self.assertRaises(BadCondition, parse_condition, "StringEquals", key, ["a"], variables=True)
-        for key in ("aws:SourceVpce", "s3:DataAccessPointArn", "AWS:SOURCEIP", "aws:PrincipalTag/a/b"):
-            parse_condition("StringLike", key, ["a"], variables=True)
+        for key in (
+            "aws:SourceVpce", "s3:DataAccessPointArn", "AWS:SOURCEIP", "aws:PrincipalTag/a/b", "aws:RequestTag/A",
+            "aws:ResourceTag/A", "s3:BucketTag/A", "s3:AccessPointTag/A", "s3:RequestObjectTag/A",
+        ):  # fmt: skip
+            family, _, tag = key.partition("/")
+            condition = parse_condition("StringLike", key, ["a"], variables=True)
+            self.assertEqual(condition.key, f"{family.lower()}/{tag}" if tag else family.lower())
 
     def test_value(self) -> None:
         """A value that is not of the operator's kind is refused, and so is none at all."""
@@ -177,9 +199,27 @@ class RefusalTests(SynchronousTestCase):
             ("NumericEquals", "${s3:max-keys}"), ("DateLessThan", "tomorrow"), ("DateLessThan", "2026-02-30"),
             ("Bool", "yes"), ("BinaryEquals", "*"), ("IpAddress", "192.0.2.0/33"), ("IpAddress", "any"),
             ("NotIpAddress", "192.0.2"), ("ArnLike", "arn:aws:s3"), ("ArnEquals", "bucket"), ("Null", "maybe"),
+            ("ArnLike", "urn:aws:s3:::b"),
             ("StringLike", "${"), ("ArnLike", "arn:aws:s3:::${x}"),
         ):  # fmt: skip
             self.assertRaises(BadCondition, parse_condition, operator, KEY, [value], variables=True)
         for operator in ("StringEquals", "Null"):
             self.assertRaises(BadCondition, parse_condition, operator, KEY, [], variables=True)
         self.assertRaises(BadCondition, parse_condition, "Null", KEY, ["true", "false"], variables=True)
+
+    def test_messages(self) -> None:
+        """What is wrong is said, and shown as far as 80 characters."""
+        long = "x" * 99
+        for operator, key, values, message in (
+            ("StringLike", "s3:prefx", ["a"], "Policy has an invalid condition key"),
+            ("StringLike", KEY, [], "Policy has an invalid condition: no value"),
+            (long, KEY, ["a"], f"Invalid Condition type : {long[:80]}"),
+            ("Null", KEY, ["maybe"], "Null takes one value, true or false"),
+            ("Bool", KEY, [long], f"Policy has an invalid value in a condition: {long[:80]}"),
+            ("ArnLike", KEY, [long], f"Policy has an invalid value in a condition: {long[:80]}"),
+            ("IpAddress", KEY, [long], f"Policy has an invalid value in a condition: {long[:80]}"),
+            ("StringLike", KEY, [f"${{{long}}}"], f"Policy has an invalid variable: ${{{long[:78]}"),
+            ("StringLike", KEY, ["a${b"], "Policy has an invalid variable: a${b"),
+        ):
+            error = self.assertRaises(BadCondition, parse_condition, operator, key, values, variables=True)
+            self.assertEqual(str(error), message)

@@ -86,7 +86,9 @@ class NatureTests(DecisionCase):
             self.assertIs(self.assert_may(request(ADA, action, None), None).reason, Reason.SIGNED)
             self.assert_may_not(request(ANYBODY, action, None), None)
             denying = attached_policy(statement("Deny", Action="s3:*", Resource="*"))
-            self.assert_may_not(request(ADA, action, attached=(denying,)), None, reason=Reason.STATEMENT)
+            for resource in ("*", ARN):
+                asked = evolve(request(ADA, action, attached=(denying,)), resource=resource)
+                self.assert_may_not(asked, None, reason=Reason.STATEMENT)
 
     def test_own_upload(self) -> None:
         """Who began an upload may see and abort it, and others may not."""

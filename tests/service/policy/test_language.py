@@ -82,6 +82,19 @@ class LanguageTests(SynchronousTestCase):
             ({"AWS": canonical, "CanonicalUser": "ada"}, Principals(users=frozenset({canonical, "ada"}))),
             ({"AWS": "arn:aws:iam::t:role/a/b"}, Principals(arns=frozenset({"arn:aws:iam::t:role/a/b"}))),
             ({"Service": "logging.s3.amazonaws.com"}, Principals(others=frozenset({"logging.s3.amazonaws.com"}))),
+            ({"Service": "s3.amazonaws.com.cn"}, Principals(others=frozenset({"s3.amazonaws.com.cn"}))),
+            ({"Federated": "accounts.google.com"}, Principals(others=frozenset({"accounts.google.com"}))),
+            ({"AWS": "t" * 63}, Principals(accounts=frozenset({"t" * 63}))),
+            ({"AWS": canonical[1:]}, Principals(accounts=frozenset({canonical[1:]}))),
+            ({"AWS": f"arn:aws:iam::{'t' * 64}:root"}, Principals(accounts=frozenset({"t" * 64}))),
+            *(
+                ({"AWS": arn}, Principals(arns=frozenset({arn})))
+                for arn in (
+                    f"arn:aws:iam::{'t' * 64}:user/ada",
+                    "arn:aws:sts::t:assumed-role/a/b",
+                    "arn:aws:sts::t:federated-user/a",
+                )
+            ),
         ):
             (found,) = bucket_policy(statement(Principal=principal)).statements
             self.assertEqual(found.principals, expected, principal)
@@ -107,6 +120,9 @@ class MalformedTests(SynchronousTestCase):
             {"Principal": None}, {"Principal": ""}, {"Principal": []}, {"Principal": {}}, {"Principal": ["*"]},
             {"Principal": {"AWS": []}}, {"Principal": {"AWS": [1]}}, {"Principal": {"AWS": None}},
             {"Principal": {"AWS": "arn:aws:iam::t:user/*"}}, {"Principal": {"AWS": "arn:aws:iam::t:root/x"}},
+            {"Principal": {"AWS": "t" * 64}}, {"Principal": {"AWS": f"arn:aws:iam::{'t' * 65}:root"}},
+            {"Principal": {"AWS": f"arn:aws:iam::{'t' * 65}:user/ada"}}, {"Principal": {"AWS": "arn:aws:iam::t:user/"}},
+            {"Principal": {"AWS": "arn:aws:iam::t:user/?"}}, {"Principal": {"CanonicalUser": "a?"}},
             {"Principal": {"AWS": "arn:aws:s3:::b"}}, {"Principal": {"AWS": "a b"}}, {"Principal": {"aws": "*"}},
             {"Principal": {"CanonicalUser": "*"}}, {"Principal": {"CanonicalUser": ""}},
             {"Principal": {"Service": "*"}}, {"Principal": {"Service": "example.com"}},
@@ -174,8 +190,9 @@ class MalformedTests(SynchronousTestCase):
             error = self.assertRaises(MalformedPolicy, parse_policy, text, bucket=BUCKET)
             self.assertEqual(error.message, message)
             self.assertEqual(error.__notes__, [*notes, "in statement 2"])
-        error = self.assertRaises(MalformedPolicy, parse_policy, document(statement()))
-        self.assertEqual(error.message, "Policy document should not specify a principal.")
+        for principal in ({}, {"Principal": None, "NotPrincipal": "*"}):
+            error = self.assertRaises(MalformedPolicy, parse_policy, document(statement("Deny", **principal)))
+            self.assertEqual(error.message, "Policy document should not specify a principal.")
 
     def test_twice(self) -> None:
         """What is there twice, at any level, is refused, and so are two statements of one name."""

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.service.policy.public import is_public
-from tests.service.policy.documents import bucket_policy, statement
+from tests.service.policy.documents import attached_policy, bucket_policy, statement
 
 
 class PublicTests(SynchronousTestCase):
@@ -35,6 +35,21 @@ class PublicTests(SynchronousTestCase):
         )
         self.assertEqual(found, [False] * 6)
 
+    def test_pinning_keys_and_operators(self) -> None:
+        """Each of the keys pins, by each operator that compares texts; addresses of 8 and 32 fixed bits do."""
+        globals_ = (
+            "PrincipalAccount PrincipalArn PrincipalOrgID PrincipalOrgPaths SourceAccount SourceArn SourceOrgID "
+            "SourceOrgPaths SourceOwner SourceVpc SourceVpcArn SourceVpce userid username VpceAccount VpceOrgID "
+            "VpceOrgPaths"
+        )
+        own = "DataAccessPointAccount DataAccessPointArn x-amz-server-side-encryption-aws-kms-key-id"
+        keys = [f"aws:{name}" for name in globals_.split()] + [f"s3:{name}" for name in own.split()]
+        operators = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
+        conditions = [{operator: {key: "arn:aws:s3:::b"}} for key in keys for operator in operators]
+        self.assertEqual(self._is_public(*conditions), [False] * len(conditions))
+        for source, public in (("64.0.0.0/8", False), ("64.0.0.0/7", True), ("2001::/32", False), ("2001::/31", True)):
+            self.assertEqual(self._is_public({"IpAddress": {"aws:SourceIp": source}}), [public], source)
+
     def test_not_pinned(self) -> None:
         """Other conditions leave it public: wild, negated or very broad ones, and those about something else."""
         found = self._is_public(
@@ -53,5 +68,12 @@ class PublicTests(SynchronousTestCase):
             {"Null": {"aws:SourceVpc": "false"}},
             {"StringEquals": {"aws:userid": ["ada", "anonymous"]}},
             {"StringEqualsIgnoreCase": {"aws:userid": "Anonymous"}},
+            {"StringLike": {"aws:SourceVpc": "vpc-?"}},
+            {"IpAddress": {"aws:VpcSourceIp": "192.0.2.0/24"}},
+            {"StringEquals": {"aws:SourceIp": "192.0.2.1"}},
         )
-        self.assertEqual(found, [True] * 15)
+        self.assertEqual(found, [True] * 18)
+
+    def test_everybody_but(self) -> None:
+        """A policy of somebody is about him alone; to allow everybody but some is no policy at all."""
+        self.assertFalse(is_public(attached_policy(statement())))

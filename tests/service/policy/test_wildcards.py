@@ -43,6 +43,14 @@ class MatchingTests(SynchronousTestCase):
             ("20??-*-?x", ["2026-11-ax", "2000---x"], ["2026-11-x", "200-1-ax"]),
             ("*a?c*", ["abc", "aaac..", "..axc"], ["ac", "abbc"]),
             ("*a*??*", ["abc", "baab"], ["bbac", "ba"]),
+            ("*a?*", ["ab", "bab"], ["a", "ba"]),
+            ("*a?c*d*", ["abcd", "xabcxd"], ["dabc", "abc"]),
+            ("*a?c*c*", ["abcc"], ["abc", "xabc"]),
+            ("a*X", ["aX", "abX"], ["a", "ab"]),
+            ("*X*", ["X", "aXb"], ["", "ab"]),
+            ("*\xff?*", ["\xffa", "a\xff\xff"], ["ab", "\xff"]),
+            ("*\u0100?*", ["\u0100a"], ["ab", "\xffa"]),
+            ("x*a?*b?*y", ["xa1b2y"], ["xzzaby"]),
             ("[a-z]*.+", ["[a-z].+", "[a-z]..+"], ["b.+"]),
         ):
             for text in matching:
