@@ -1,29 +1,31 @@
 """Blobs as blocks in PostgreSQL.
 
 Theory of operation. A blob is a row of `stored_blobs` and its bytes in `blocks`, each block but the last `block_size`
-bytes long, in a column that PostgreSQL neither compresses nor reads whole when a piece of it is wanted. A block is
-written as soon as its bytes have come, in a transaction of its own, and read in one (`postgresql_reading.py`): between
-two blocks of a slow client neither a transaction nor a connection is held.
+bytes long, in a column that PostgreSQL neither compresses nor reads whole when a piece of it is wanted. A block fits
+into a page of the database, so that it is written there and nowhere else; what is written at a time, some MiB, goes as
+one COPY, in a transaction of its own, and is read in one (`postgresql_reading.py`): between two of them neither a
+transaction nor a connection is held for a slow client.
 
 The row has no size while the blob is being written, and only a row with a size is a blob. Blocks are committed without
-waiting for the disk (`synchronous_commit` off, for that statement only, because behind a pooler a session is not ours
+waiting for the disk (`synchronous_commit` off, for that transaction only, because behind a pooler a session is not ours
 to change); the statement that gives the row its size waits. The log is written in order, so when that one is durable,
 or has reached the standbys that the server waits for, the blocks before it have as well. But a server that crashes
 while a blob is being written, or a standby that takes over, may have lost blocks which we were told are committed, and
-we go on writing through new connections; so the last statement counts them, and a blob with a hole never becomes one.
-Relaxed durability does not wait there either.
+we go on writing through new connections. So each COPY notes in `block_batches` how many it brought, and the last
+statement adds them up: a blob with a hole never becomes one. Relaxed durability does not wait there either.
 
-Deleting dooms the row, so that nobody reads the blob or finishes it any more, then deletes the blocks, some at a time,
-then the row. A block cannot be without its row, and the row not be deleted while it has one: a writer that is still at
-work on a blob that the sweeper has condemned fails, and leaves nothing. What a node that died left half written needs
-no search at the start: the index knows of every blob from before its first byte, and its sweeper deletes it.
+Deleting dooms the row, so that nobody reads the blob or finishes it any more, then deletes the notes, the blocks, some
+at a time, then the row. A note cannot be without the row, and the row not be deleted while it has one. So a writer that
+is still at work on a blob that the sweeper has condemned fails and leaves nothing; or it was committed behind the
+deletion of the notes, then the row stays, and all begins again. What a node that died left half written needs no search
+at the start: the index knows of every blob from before its first byte, and its sweeper deletes it.
 
 When a caller is cancelled the statement goes on to its end, and only then begins what the same writer is asked next.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
@@ -38,14 +40,17 @@ from post3tw.storage.interfaces import IBlobInventory, IBlobStore, IBlobWriter
 from post3tw.storage.postgresql.connection import Connection
 from post3tw.storage.postgresql.failures import DatabaseFailed
 from post3tw.storage.postgresql.pool import Pool, shielded
-from post3tw.storage.postgresql.statements import ask, int4, int8
+from post3tw.storage.postgresql.statements import COPY_END, COPY_HEAD, ask, ask_and_copy, int4, int8
 
 T = TypeVar("T")
 
-BLOCK_SIZE = 1024 * 1024
-"""Bytes of a block: what the service writes and reads at a time."""
+BLOCK_SIZE = 8096
+"""Bytes of a block: with what PostgreSQL writes beside them they fill a page of 8 KiB (8104 would be the most)."""
 
-_DELETED_AT_ONCE = 128
+_WRITTEN_AT_ONCE = 2 * 1024 * 1024
+"""Bytes that one COPY takes: the MiB that the service writes at a time, and the rest of the one before."""
+
+_DELETED_AT_ONCE = 1024
 """Blocks that one statement deletes: short enough for any statement_timeout."""
 
 _LISTED_AT_ONCE = 1000
@@ -54,14 +59,22 @@ _NO_WAIT = b" FROM set_config('synchronous_commit', 'off', true)"
 _BEGIN = (
     b"INSERT INTO stored_blobs (id, block_size) SELECT $1::bytea, $2::integer" + _NO_WAIT + b" ON CONFLICT DO NOTHING"
 )
-_APPEND = b"INSERT INTO blocks (blob, number, data) SELECT $1::bytea, $2::integer, $3::bytea" + _NO_WAIT
+_APPEND = (
+    b"SELECT set_config('synchronous_commit', 'off', true);"
+    b" INSERT INTO block_batches (blob, first, blocks) VALUES ('\\x%b', %d, %d);"
+    b" COPY blocks (blob, number, data) FROM STDIN (FORMAT BINARY)"
+)
 _FINISH = (
     b"UPDATE stored_blobs SET size = $2::bigint%b WHERE id = $1::bytea AND size IS NULL AND NOT doomed"
-    b" AND (SELECT count(*) FROM blocks WHERE blob = $1::bytea) = $3::integer"
+    b" AND (SELECT coalesce(sum(blocks), 0) FROM block_batches WHERE blob = $1::bytea) = $3::integer"
 )
-_LAST = b"WITH last AS (INSERT INTO blocks (blob, number, data) VALUES ($1::bytea, $3::integer, $4::bytea)) "
+_FINISH_WITH_LAST = (
+    b"WITH finished AS (%b RETURNING id)"
+    b" INSERT INTO blocks (blob, number, data) SELECT id, $3::integer, $4::bytea FROM finished"
+)
 _LIST = "SELECT id FROM stored_blobs WHERE size IS NOT NULL AND NOT doomed AND id > %s ORDER BY id LIMIT %s"
 _DOOM = "UPDATE stored_blobs SET doomed = TRUE WHERE id = ANY(%s)"
+_FORGET_BATCHES = "DELETE FROM block_batches WHERE blob = ANY(%s)"
 _CLEAR = (
     "DELETE FROM blocks WHERE (blob, number) IN (SELECT blob, number FROM blocks WHERE blob = ANY(%s) LIMIT "
     f"{_DELETED_AT_ONCE})"
@@ -136,7 +149,8 @@ class PostgresBlobs:
         return [blob_id async for batch in self.batches() for blob_id in batch]
 
     async def _removed(self, blob_ids: list[bytes]) -> bool:
-        """Delete all blocks of these, then the rows; False when a writer put a block in between."""
+        """Delete all blocks of these, then the rows; False when a writer put some in between."""
+        await self._run(_FORGET_BATCHES, blob_ids)
         while await self._run(_CLEAR, blob_ids):
             pass
 
@@ -213,18 +227,28 @@ class PostgresWriter:
 
     async def _append(self, data: bytes) -> None:
         self._take()
-        size = self._store.block_size
-        start = 0
-        while len(data) - start >= (room := size - self._rest_size):
-            # What the service writes is a whole block, and is not copied.
-            piece = data if room == len(data) else data[start : start + room]
-            await self._put(b"".join([*self._rest, piece]) if self._rest else piece)
+        blocks = self._full_blocks(data)
+        at_once = max(1, _WRITTEN_AT_ONCE // self._store.block_size)
+        for start in range(0, len(blocks), at_once):
+            await self._put(blocks[start : start + at_once])
+        self._usable = True
+
+    def _full_blocks(self, data: bytes) -> list[bytes | memoryview]:
+        """What fills blocks, with the bytes that were left before; what does not is left for the next time."""
+        size, view, start = self._store.block_size, memoryview(data), 0
+        blocks: list[bytes | memoryview] = []
+        if self._rest and self._rest_size + len(data) >= size:
+            start = size - self._rest_size
+            blocks.append(b"".join([*self._rest, view[:start]]))
             self._clear()
-            start += room
+        if not self._rest:
+            end = len(data) - (len(data) - start) % size
+            blocks += [view[at : at + size] for at in range(start, end, size)]
+            start = end
         if start < len(data):
             self._rest.append(data[start:])
             self._rest_size += len(data) - start
-        self._usable = True
+        return blocks
 
     async def _finish(self) -> None:
         self._take()
@@ -232,8 +256,8 @@ class PostgresWriter:
         sql = _FINISH % (b"" if self._store.durable else _NO_WAIT)
         parameters = [self._blob_id, int8(size), int4(self._blocks)]
         if self._rest:
-            # In the same statement, which sees the blocks as they were before it: a round trip less for most objects.
-            sql = _LAST + sql
+            # In the same statement, which sees the notes as they were before it: a round trip less for most objects.
+            sql = _FINISH_WITH_LAST % sql
             parameters.append(b"".join(self._rest))
         self._clear()
         if not await self._write(sql, parameters):
@@ -256,14 +280,23 @@ class PostgresWriter:
         self._rest.clear()
         self._rest_size = 0
 
-    async def _put(self, block: bytes) -> None:
-        await self._write(_APPEND, [self._blob_id, int4(self._blocks), block])
-        self._blocks += 1
+    async def _put(self, blocks: list[bytes | memoryview]) -> None:
+        sql = _APPEND % (self._blob_id.hex().encode(), self._blocks, len(blocks))
+        front = b"\0\3" + len(self._blob_id).to_bytes(4, "big") + self._blob_id + int4(4)  # three columns, the first
+        rows = [COPY_HEAD]
+        for number, block in enumerate(blocks, self._blocks):
+            rows += (front, int4(number), int4(len(block)), block)  # type: ignore[arg-type]
+        rows.append(COPY_END)
+        await self._run(lambda connection: ask_and_copy(connection, sql, b"".join(rows)))
+        self._blocks += len(blocks)
 
     async def _write(self, sql: bytes, parameters: list[bytes]) -> int:
         """Run a statement; how many rows it changed."""
+        return await self._run(lambda connection: ask(connection, sql, parameters))
+
+    async def _run(self, work: Callable[[Connection], Awaitable[Any]]) -> int:
         try:
-            result = await self._store.pool.run(lambda connection: ask(connection, sql, parameters))
+            result = await self._store.pool.run(work)
         except DatabaseFailed as error:
             if isinstance(error.__cause__, errors.ForeignKeyViolation):
                 raise _lost() from error

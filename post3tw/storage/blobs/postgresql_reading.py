@@ -1,6 +1,6 @@
 """Reading blobs that are blocks in PostgreSQL.
 
-Theory of operation. Opening asks for the row of the blob, and a blob of one block comes with the answer, because it
+Theory of operation. Opening asks for the row of the blob, and a blob of a MiB or less comes with the answer, because it
 will be read next and whole. Anything else is asked for in statements of their own, which name the blocks that a range
 lies in, or the piece of one; between them nothing of the database is held.
 
@@ -30,9 +30,9 @@ _PAUSE = 0.1
 """Seconds between two reads that show a slow client: less than 10 MiB a second."""
 
 _FIND = (
-    b"SELECT size, block_size, CASE WHEN size <= least(block_size, $2::integer)"
-    b" THEN (SELECT data FROM blocks WHERE blob = $1::bytea AND number = 0) END"
-    b" FROM stored_blobs WHERE id = $1::bytea AND size IS NOT NULL AND NOT doomed"
+    b"SELECT s.size, s.block_size, b.data FROM stored_blobs s"
+    b" LEFT JOIN blocks b ON b.blob = s.id AND s.size <= $2::integer"
+    b" WHERE s.id = $1::bytea AND s.size IS NOT NULL AND NOT s.doomed ORDER BY b.number"
 )
 _WHOLE = b"SELECT data FROM blocks WHERE blob = $1::bytea AND number = $2::integer"
 _PIECE = (
@@ -65,8 +65,9 @@ async def open_blob(pool: Pool, ahead: Ahead, blob_id: bytes) -> PostgresReader:
     if not found.ntuples:
         raise CorruptedData(blob=blob_id.hex())
     size, block_size = number(found.get_value(0, 0)), number(found.get_value(0, 1))
-    small = (found.get_value(0, 2) or b"") if size <= min(block_size, _SMALL) else None
-    return PostgresReader(pool, ahead, blob_id, size, block_size, small)
+    small = b"".join([found.get_value(row, 2) or b"" for row in range(found.ntuples)])
+    # Where some of it is missing, what is there may still be read.
+    return PostgresReader(pool, ahead, blob_id, size, block_size, small if len(small) == size else None)
 
 
 @implementer(IBlobReader)
@@ -99,8 +100,6 @@ class PostgresReader:
         if not length:
             return b""
         if self._small is not None:
-            if len(self._small) != self._size:
-                raise CorruptedData(blob=self._blob_id.hex())
             return self._small if length == self._size else self._small[offset : offset + length]
         clock = self._pool.reactor
         follows = offset == self._next and clock.seconds() - self._returned < _PAUSE

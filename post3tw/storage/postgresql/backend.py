@@ -51,7 +51,11 @@ class PostgresBackend:
                 "postgres",
                 "Where the bytes of larger objects are: postgres, or files in --data-dir, which all nodes must see.",
             ),
-            ("block-size", "1MiB", "Larger objects are kept in the database in rows of this size."),
+            (
+                "block-size",
+                "8096",
+                "Larger objects are kept in the database in rows of this size; these fill a page of it.",
+            ),
             (
                 "connections",
                 "8",

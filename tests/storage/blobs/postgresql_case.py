@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from post3tw.storage.blobs import postgresql_reading
-from post3tw.storage.blobs.postgresql import PostgresBlobs
+from post3tw.storage.blobs.postgresql import BLOCK_SIZE, PostgresBlobs
 from post3tw.storage.postgresql.dsn import Dsn
 from post3tw.storage.postgresql.pool import Pool
-from post3tw.testing.blob_fixture import MIB, BlobStoreFixture
+from post3tw.testing.blob_fixture import BlobStoreFixture
 from post3tw.testing.postgresql import database_of, shared_cluster
 from tests.storage.postgresql.databases import empty_database
 
@@ -19,7 +19,7 @@ from tests.storage.postgresql.databases import empty_database
 class PostgresBlobsCase(TestCase):
     """A database with tables, and stores in it."""
 
-    block_size = MIB
+    block_size = BLOCK_SIZE
     pool_size = 3
 
     def setUp(self) -> None:
@@ -35,9 +35,15 @@ class PostgresBlobsCase(TestCase):
 
 
 class SmallBlocksCase(PostgresBlobsCase, BlobStoreFixture):
-    """Stores with blocks of 1000 bytes, and a look behind them."""
+    """Stores with blocks of 1000 bytes, of which one comes with opening a blob, and a look behind them."""
 
     block_size = 1000
+    small = 1000
+
+    def setUp(self) -> None:
+        """See `small`."""
+        super().setUp()
+        self.patch(postgresql_reading, "_SMALL", self.small)
 
     async def store(self, **arguments: Any) -> PostgresBlobs:
         """A started store, stopped with the test."""

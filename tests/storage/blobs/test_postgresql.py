@@ -6,6 +6,7 @@ import psycopg
 from twisted.internet.defer import Deferred
 
 from post3tw.model.errors import CorruptedData, ServiceUnavailable
+from post3tw.storage.blobs.postgresql import BLOCK_SIZE
 from post3tw.testing.blob_contract import BlobStoreContract
 from post3tw.testing.blob_fixture import MIB, ONE, TWO, noise
 from tests.storage.blobs.postgresql_case import PostgresBlobsCase, SmallBlocksCase
@@ -57,6 +58,31 @@ class BlocksTests(SmallBlocksCase):
         ((stored,),) = self.query("SELECT pg_column_size(data) FROM blocks")
         self.assertEqual(stored, MIB)
 
+    async def test_in_their_pages(self) -> None:
+        """A row of the size that is the default fills a page, with nothing of it elsewhere."""
+        self.block_size = BLOCK_SIZE
+        store = await self.store()
+        await self.put(store, ONE, noise(MIB + 1), noise(MIB))
+        ((pages, elsewhere),) = self.query(
+            "SELECT pg_relation_size(oid) / 8192, pg_relation_size(reltoastrelid) FROM pg_class"
+            " WHERE relname = 'blocks'"
+        )
+        self.assertEqual(len(self.blocks()), -(-(2 * MIB + 1) // BLOCK_SIZE))
+        self.assertLess(pages, len(self.blocks()) + 5)
+        self.assertEqual(elsewhere, 0)
+
+    async def test_written_together(self) -> None:
+        """What is written at a time comes in one transaction, if it is not very much."""
+        store = await self.store()
+        writer = await store.create(ONE)
+        for size in (500, 2500, 10, 3_000_000):
+            await writer.write(noise(size))
+        self.assertEqual(
+            self.query("SELECT first, blocks FROM block_batches ORDER BY first"), [(0, 3), (3, 2097), (2100, 903)]
+        )
+        await writer.finish()
+        self.assertEqual(await self.get(store, ONE, 10, 3000), noise(10))
+
     async def test_only_the_blocks_needed(self) -> None:
         """A range needs no block but those it lies in."""
         store = await self.store()
@@ -77,10 +103,11 @@ class BlocksTests(SmallBlocksCase):
         for blob_id in (ONE, TWO):
             self.assertEqual(await self.get(store, blob_id, 2345, 1001), data[1001:3346])
 
-    async def test_one_block_comes_with_opening(self) -> None:
-        """A blob of one block, empty or full, costs one round trip; any other waits until something of it is read."""
+    async def test_small_ones_come_with_opening(self) -> None:
+        """A small blob, of one block or more, costs one round trip; any other waits until something of it is read."""
+        self.block_size = 300
         store = await self.store()
-        for size, kept in ((0, True), (1, True), (1000, True), (1001, False)):
+        for size, kept in ((0, True), (1, True), (300, True), (1000, True), (1001, False)):
             blob_id, data = size.to_bytes(16, "big"), noise(size)
             await self.put(store, blob_id, data)
             reader = await store.open(blob_id)
@@ -102,7 +129,7 @@ class BlocksTests(SmallBlocksCase):
         self.query("UPDATE blocks SET data = 'short' WHERE blob = %s", TWO)
         for blob_id in (ONE, TWO):
             with self.assertRaises(CorruptedData):
-                await self.get(store, blob_id, 5)
+                await self.get(store, blob_id, 500)
 
     async def test_missing_block(self) -> None:
         """A blob with a hole, or a block that is too short, is corrupted, and what is whole of it can be read."""
@@ -152,6 +179,17 @@ class DeletingTests(SmallBlocksCase):
         with self.assertRaises(ServiceUnavailable):
             await writer.finish()
         self.assertEqual((self.blocks(), self.query("SELECT * FROM stored_blobs")), ([], []))
+        self.assertEqual(self.query("SELECT * FROM block_batches"), [])
+
+    async def test_last_block_of_a_doomed_blob(self) -> None:
+        """The last block of a blob is not written when the blob is being deleted."""
+        store = await self.store()
+        writer = await store.create(ONE)
+        await writer.write(noise(500))
+        self.query("UPDATE stored_blobs SET doomed = TRUE")
+        with self.assertRaises(ServiceUnavailable):
+            await writer.finish()
+        self.assertEqual(self.blocks(), [])
 
     async def test_block_during_delete(self) -> None:
         """A block that is being written while its blob is deleted is deleted as well."""
@@ -159,6 +197,7 @@ class DeletingTests(SmallBlocksCase):
         await store.create(ONE)
         writing = psycopg.connect(self.dsn)
         self.addCleanup(writing.close)
+        writing.execute("INSERT INTO block_batches VALUES (%s, 0, 1)", (ONE,))
         writing.execute("INSERT INTO blocks VALUES (%s, 0, 'late')", (ONE,))
         deleting = Deferred.fromCoroutine(store.delete([ONE]))
         while not self.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE%%'"):

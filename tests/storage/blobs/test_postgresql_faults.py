@@ -48,7 +48,7 @@ class ConnectionsTests(SmallBlocksCase):
         self.addCleanup(blocker.close)
         blocker.execute("LOCK TABLE blocks")
         writing = Deferred.fromCoroutine(writer.write(noise(1000)))
-        while not shared_cluster().terminate_backends(self.dsn, "INSERT INTO blocks%"):
+        while not shared_cluster().terminate_backends(self.dsn, "%COPY blocks%"):
             await turn()
         with self.assertRaises(ServiceUnavailable):
             await writing
@@ -171,8 +171,9 @@ class DurabilityTests(SmallBlocksCase):
         """A blob that lost a block before it was finished is not."""
         store = await self.store()
         writer = await store.create(ONE)
-        await writer.write(noise(3500))
-        self.query("DELETE FROM blocks WHERE number = 1")
+        await writer.write(noise(1500))
+        await writer.write(noise(2000))
+        self.query("DELETE FROM block_batches WHERE first = 1")
         with self.assertRaises(ServiceUnavailable):
             await writer.finish()
         await self.assert_absent(store, ONE)

@@ -1,0 +1,1 @@
+-- Schema 5. How PostgreSQL keeps bytes; nothing changes here.
