@@ -196,6 +196,7 @@ class PolicyTests(DecisionCase):
             ({"Resource": f"{ARN}/${{aws:username}}/*"}, ("ada/x",), ("bob/x", "${aws:username}/x")),
             ({"Resource": None, "NotResource": f"{ARN}/secret/*"}, ("a", None), ("secret/a",)),
             ({"Resource": f"arn:aws:s3::research:{BUCKET}/*"}, (), ("a", None)),
+            ({"Resource": f"arn:aws:s3::X:{BUCKET}/*"}, (), ("a", None)),
             ({"Resource": f"arn:aws:s3:*:*:{BUCKET}/*"}, ("a",), (None,)),
         )
         for elements, meant, others in table:

@@ -57,6 +57,14 @@ class LanguageTests(SynchronousTestCase):
         self.assertTrue(found.resources_negated)
         self.assertEqual([c.key for c in found.conditions], ["s3:max-keys", "s3:signatureage", "aws:securetransport"])
 
+    def test_values_without_quotes(self) -> None:
+        """Numbers and booleans are the texts that they would be in quotes."""
+        bare, quoted = (
+            bucket_policy(statement(Condition={"StringEquals": {"s3:prefix": values}})).statements[0].conditions
+            for values in ([True, False, 10, 1.5, "a"], ["true", "false", "10", "1.5", "a"])
+        )
+        self.assertEqual(bare, quoted)
+
     def test_short_forms(self) -> None:
         """One statement, one action and one resource need no list, the version may be missing."""
         text = json.dumps({"Statement": statement(Resource=[f"arn:aws:s3:::{BUCKET}", "arn:aws:s3:::*/a"])})
