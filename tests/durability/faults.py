@@ -53,7 +53,7 @@ KINDS = (
 )
 """Methods of `Person`: every operation that changes something."""
 
-MOST = 12
+LEAST, MOST = 4, 12
 """Versions before a fault; each of them is read after it."""
 
 KILL, SHORT = -1, -2
@@ -187,8 +187,7 @@ class Victim:
 
     def meet(self, kind: str, fault: Fault) -> bool:
         """Make an operation meet a fault; False when it was through before."""
-        while sum(name[0] == "version" for name in self.person.holds) > MOST:
-            self.person.work(1, ("delete_version",))
+        self._keep_versions()
         before = {name: _untagged(value) for name, value in self.person.holds.items()}
         self.person.asked.clear()
         self.control.arm(fault)
@@ -213,6 +212,11 @@ class Victim:
             self._wrong(f"{what}: answered with success")
         self._check(what, before, done=not problem)
         return True
+
+    def _keep_versions(self) -> None:
+        """Have as many versions as an operation needs that deletes one, and few enough to read all of them."""
+        while not LEAST <= (count := sum(name[0] == "version" for name in self.person.holds)) <= MOST:
+            self.person.work(1, ("put_version" if count < LEAST else "delete_version",))
 
     def _check(self, what: str, before: dict[Name, Value], *, done: bool) -> None:
         """What there is now is right, and the next request works."""
