@@ -83,6 +83,6 @@ SUSPECTS = {
             "post3tw.service.authorization", (*_ACCESS, "tests.service.test_buckets", "tests.service.test_honoured")
         ),
         Suspect("post3tw.service.judge", _ACCESS),
-        Suspect("post3tw.service.demands", _ACCESS),
+        Suspect("post3tw.service.demands", ("tests.service.test_demands", *_ACCESS)),
     )
 }

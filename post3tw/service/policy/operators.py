@@ -140,7 +140,7 @@ def _compared(read: Callable[[str], Any], compare: Callable[[Any, Any], bool] = 
 def _address_of(text: str) -> tuple[int, int] | None:
     """Version and number of an address, None when it is none."""
     try:
-        address = ip_address(text.partition("%")[0])
+        address = ip_address(text)
     except ValueError:
         return None
     # An IPv4 client of a socket that takes both shows as ::ffff:192.0.2.1; policies mean 192.0.2.1.
