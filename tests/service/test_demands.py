@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from post3tw.api.operations import OPERATIONS
+from post3tw.model.errors import InvalidURI
 from post3tw.service.demands import Demand, Demands
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.wire.copy_source import parse_copy_source
@@ -121,6 +122,9 @@ class DemandsTests(AccessCase):
                     Demand("s3:DeleteObject", key),
                 ],
             )
+
+        with self.assertRaises(InvalidURI):
+            await self.on_target("RenameObject", rename_source="\udcff")
 
     def test_sources(self) -> None:
         """A copy reads an object, or the version that is named."""

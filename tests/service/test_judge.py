@@ -16,7 +16,7 @@ from post3tw.api import types
 from post3tw.api.operations import OPERATIONS
 from post3tw.model.errors import AccessDenied, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from post3tw.model.identity import Caller, Identity
-from tests.service.access_case import ADA, ADMIN, BOB, NOBODY, AccessCase, tagging
+from tests.service.access_case import ADA, ADMIN, BOB, EVE, NOBODY, AccessCase, tagging
 from tests.service.stores import read_body
 
 PUBLIC_READ: dict[str, Any] = {"acl": "public-read"}
@@ -147,6 +147,17 @@ class ConditionsTests(AccessCase):
         )
         await self.refused(AccessDenied, BOB, "PutObjectRetention", bucket="locked", retention=wrong)
         await self.call(BOB, "PutObjectRetention", bucket="locked", retention=right)
+
+    async def test_own_uploads(self) -> None:
+        """Whoever began an upload may look at it and abort it, whoever wrote the object of its key; others may not."""
+        await self.call(ADA, "PutObject")
+        await self.allow({"Action": "s3:PutObject"})
+        upload_id = (await self.call(BOB, "CreateMultipartUpload")).upload_id
+        for operation in ("ListParts", "AbortMultipartUpload"):
+            for identity in (EVE, NOBODY):
+                bucket = ":bucket" if identity is EVE else "bucket"
+                await self.refused(AccessDenied, identity, operation, bucket=bucket, upload_id=upload_id)
+            await self.call(BOB, operation, upload_id=upload_id)
 
     async def test_keys_are_literal(self) -> None:
         """PAR-2: a key is what it is spelt as, to a policy as to the store; dots and slashes lead nowhere."""

@@ -134,7 +134,7 @@ class MalformedTests(SynchronousTestCase):
             {"Principal": {"AWS": "arn:aws:s3:::b"}}, {"Principal": {"AWS": "a b"}}, {"Principal": {"aws": "*"}},
             {"Principal": {"CanonicalUser": "*"}}, {"Principal": {"CanonicalUser": ""}},
             {"Principal": {"Service": "*"}}, {"Principal": {"Service": "example.com"}},
-            {"Principal": {"Federated": "*"}}, {"NotPrincipal": {"AWS": "t"}},
+            {"Principal": {"Federated": "*"}}, {"Principal": {"Unknown": "ada"}}, {"NotPrincipal": {"AWS": "t"}},
             {"Principal": None, "NotPrincipal": {"AWS": "t"}},
             {"Action": None}, {"Action": []}, {"Action": 1}, {"Action": ["s3:GetObject", 1]}, {"Action": "s3:Nothing"},
             {"Action": ["s3:GetObject", "s3:Nothing"]}, {"Action": "ec2:*"}, {"NotAction": "s3:GetObject"},
