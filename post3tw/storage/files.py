@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from threading import Lock
@@ -54,11 +55,28 @@ class _DomainErrors:
             raise InsufficientStorage from error
         if error.errno in _TOO_MANY:
             raise SlowDown from error  # files that others have open, and will close
-        raise StorageFailed(path=self.path, reason=os.strerror(error.errno or 0)) from error
+        raise StorageFailed(path=self.path, reason=error.strerror or os.strerror(error.errno or 0)) from error
 
 
 def _ignore() -> None:
     pass
+
+
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A pipe would be waited for as long as nobody writes to it, and a link may lead anywhere."""
+
+
+def open_regular(path: str) -> int:
+    """A descriptor to read an existing file with, at once. Raises OSError, also when it is no regular file."""
+    return _regular(os.open(path, _READING), path)
+
+
+def _regular(descriptor: int, path: str) -> int:
+    """The same descriptor, unless what it is of is no regular file."""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", path)
 
 
 @define
@@ -85,9 +103,9 @@ class Files:
             return OpenFile(self, path, self.call(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def open(self, path: str) -> OpenFile:
-        """An existing file, open for reading. Raises FileNotFoundError."""
+        """An existing file, open for reading, and nothing else that has the name. Raises FileNotFoundError."""
         with self.errors(path, FileNotFoundError):
-            return OpenFile(self, path, self.call(os.open, path, os.O_RDONLY))
+            return OpenFile(self, path, _regular(self.call(os.open, path, _READING), path))
 
     def exists(self, path: str) -> bool:
         """Whether there is something of that name."""
@@ -102,6 +120,11 @@ class Files:
         """Give a file another name, at once; durable after `sync_directory` of the new one's directory."""
         with self.errors(new):
             self.call(os.rename, old, new)
+
+    def link(self, path: str, other: str) -> None:
+        """Give a file another name besides, durable after `sync_directory` of its directory. Raises FileExistsError."""
+        with self.errors(other, FileExistsError):
+            self.call(os.link, path, other)
 
     def unlink(self, path: str) -> bool:
         """Remove a name; whether there was one."""

@@ -23,7 +23,7 @@ from typing import Any
 
 from attrs import define, field
 
-from post3tw.cli import backup, restore
+from post3tw.cli import backup, fsck, restore
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.sqlite.inspection import at_once
@@ -32,7 +32,7 @@ from post3tw.storage.threads import NoThreads
 from tests.durability.known_store import fill, same
 
 _KILLED = 77
-_VERBS = {"backup": backup.main, "restore": restore.main}  # imported here once, not in each process
+_VERBS = {"backup": backup.main, "restore": restore.main, "fsck": fsck.main}  # imported here once, not in each process
 
 
 def ended_at(calls: int, *arguments: str) -> int:

@@ -104,7 +104,10 @@ class BlobCopy:
     async def copy(self, blob: Needed) -> None:
         """Copy one blob that is not there yet. Raises CorruptedData when it is damaged where it comes from."""
         placement = Placement(blob.size, blob=blob.blob_id, crcs=blob.crcs)
-        reader = await self.source.open(blob.blob_id)
+        try:
+            reader = await self.source.open(blob.blob_id)
+        except StorageFailed as error:  # what has the name is no file
+            raise CorruptedData(str(error)) from error
         writer = None if self.target is None else await self.target.create(blob.blob_id)
         try:
             for number in covering(0, blob.size):
@@ -129,7 +132,7 @@ def is_there(target: FileBlobs, blob_id: bytes, size: int) -> bool:
     files, path = target.files, target.path(blob_id)
     with files.errors(path):
         try:
-            found = files.call(os.stat, path).st_size
+            found = files.call(os.lstat, path).st_size
         except FileNotFoundError:
             return False
     if found == size:

@@ -1,7 +1,9 @@
 """Bringing damaged bytes back from a backup: only what the checksums in the store itself prove to be them.
 
-A blob is put in the place of the damaged one, which goes to DATA/lost; the bytes of an inline body are put into its
-row, when the row has the checksums still. The rows that say what exists are never taken from a backup: they may be
+A blob is put in the place of the damaged one: a copy is made beside it, verified and synced, the damaged one gets a
+name in DATA/lost besides its own, and one rename gives that to the copy. Whatever ends this, the name has the damaged
+bytes or the whole ones, and the same command goes on. The bytes of an inline body are put into its row, when the row
+has the checksums still. The rows that say what exists are never taken from a backup: they may be
 older.
 """
 
@@ -18,6 +20,7 @@ from post3tw.model.errors import CorruptedData
 from post3tw.model.version import Placement
 from post3tw.storage.backup.blobs import BlobCopy, Needed
 from post3tw.storage.backup.layout import INDEX, Backup
+from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.frames import verify_all
 from post3tw.storage.index.sqlite.inspection import Inspection, inspected
 from post3tw.storage.index.transactions.blobs import load_body
@@ -47,15 +50,16 @@ class Healer:
             return await self._heal_body(placement, placement.body)
         if placement.blob is None or held.recorded != placement.size:
             return False
+        store = self.subject.blobs
+        place = FileBlobs(store.files, store.threads, store.directory, store.temporary, named_last=True, replaces=True)
         copy = BlobCopy(self.backup.blobs, None, lambda done: None)
         blob = Needed(placement.blob, placement.size, placement.crcs)
         try:
-            await copy.copy(blob)  # nowhere: to see that it is whole before anything is moved
+            await copy.copy(blob)  # nowhere: to see that it is whole before anything is done
         except CorruptedData:
             return False
-        if self.subject.blobs.files.exists(self.subject.blobs.path(blob.blob_id)):
-            self.subject.set_aside(blob.blob_id)
-        await evolve(copy, target=self.subject.blobs).copy(blob)
+        self.subject.keep_lost(blob.blob_id)
+        await evolve(copy, target=place).copy(blob)
         return True
 
     async def _heal_body(self, placement: Placement, body_id: bytes) -> bool:

@@ -27,7 +27,7 @@ from attrs.validators import instance_of
 
 from post3tw.model.errors import DomainError
 from post3tw.storage.blobs.files import FileBlobs
-from post3tw.storage.files import Files
+from post3tw.storage.files import Files, open_regular
 from post3tw.storage.interfaces import StoreRefused
 from post3tw.storage.threads import NoThreads
 
@@ -134,7 +134,7 @@ class Backup:
             StoreRefused: there is none of this name, or it cannot be read.
         """
         try:
-            with open(self.snapshot(name, MANIFEST), encoding="utf-8") as file:
+            with open(open_regular(self.snapshot(name, MANIFEST)), encoding="utf-8") as file:
                 manifest = Manifest(**json.load(file))
         except (OSError, ValueError, TypeError) as error:
             raise StoreRefused(f"{self.path} has no snapshot {name} that can be read: {error}") from error
@@ -189,7 +189,7 @@ class Backup:
     def _locked(self, how: int) -> Iterator[dict[str, Any]]:
         """Its label, while it is locked."""
         try:
-            descriptor = os.open(self._label, os.O_RDONLY)
+            descriptor = open_regular(self._label)
         except (FileNotFoundError, NotADirectoryError):
             raise StoreRefused(f"{self.path} is no backup") from None
         with open(descriptor, encoding="utf-8") as file:

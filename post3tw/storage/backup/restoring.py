@@ -21,7 +21,7 @@ from post3tw.storage.backup.blobs import BlobCopy
 from post3tw.storage.backup.layout import INDEX, Backup, Manifest, require_outside, sha256_of, write_durably
 from post3tw.storage.blobs.files import FileBlobs
 from post3tw.storage.datadir import RESTORING, DataDirectory
-from post3tw.storage.files import Files
+from post3tw.storage.files import Files, open_regular
 from post3tw.storage.index.sqlite.inspection import Inspection, at_once, inspected
 from post3tw.storage.integrity.names import bucket_names, name_of
 from post3tw.storage.interfaces import ITransaction, StoreRefused
@@ -153,7 +153,7 @@ def _possessed(data_dir: str, label: str) -> Iterator[DataDirectory]:
 def _begun(marker: str) -> str | None:
     """What was being restored; None for nothing. A marker that was not written to its end is none: nothing followed."""
     try:
-        with open(marker, encoding="utf-8") as file:
+        with open(open_regular(marker), encoding="utf-8") as file:
             return str(json.load(file))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None

@@ -69,6 +69,8 @@ class FileBlobs:
         named_last: whether a blob has its name only when it is synced. For a place where a name is believed without a
             row that refers to it, as in a backup that goes on with what was interrupted; it costs a second commit of
             the file system's journal.
+        replaces: whether a blob takes the place of one of the same id; it has to be `named_last`, so that there always
+            is one that is whole on the disk.
     """
 
     files: Files
@@ -79,6 +81,7 @@ class FileBlobs:
     mark: str = ""
     alone: bool = True
     named_last: bool = False
+    replaces: bool = False
     forgets_unfinished: ClassVar[bool] = True
     _ready: set[str] = field(factory=set, init=False, repr=False)
     _familiar: dict[str, None] = field(factory=dict, init=False, repr=False)
@@ -232,7 +235,9 @@ class FileWriter:
             if self._abandoned:
                 return
             try:
-                if files.exists(self._path):
+                if self._store.replaces:
+                    files.unlink(self._temporary)  # of an attempt that was ended
+                elif files.exists(self._path):
                     raise FileExistsError
                 self._file = files.create(self._temporary)
             except FileExistsError:
@@ -279,7 +284,7 @@ class FileWriter:
             try:
                 file.close()
             finally:
-                if not self._store.files.unlink(self._temporary):
+                if not self._store.files.unlink(self._temporary) and not self._store.replaces:
                     self._store.files.unlink(self._path)
 
     def _take(self) -> OpenFile:

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
-from post3tw.model.errors import DomainError
+from post3tw.model.errors import DomainError, StorageFailed
 from post3tw.storage.index.sqlite.failures import IndexFailed
 from post3tw.storage.index.transactions.damage import Damage, known_damage
 from post3tw.storage.integrity.contents import what_is_wrong
@@ -179,6 +179,8 @@ class Check:
     async def _is_there(self, blob_id: bytes) -> bool:
         try:
             (await self.subject.blobs.open(blob_id)).close()
+        except StorageFailed:
+            return True  # something that is no file, for one
         except DomainError:
             return False
         return True

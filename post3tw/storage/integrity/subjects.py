@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
@@ -77,14 +78,35 @@ class Directory:
 
     def set_aside(self, blob_id: bytes) -> str | None:
         """See Subject. It goes to DATA/lost."""
-        files, lost = self.place.files, os.path.join(self.place.path, LOST)
-        files.make_directory(lost)
-        files.sync_directory(self.place.path)
+        files, lost = self.place.files, self._lost()
         source, target = self.blobs.path(blob_id), os.path.join(lost, blob_id.hex())
         files.rename(source, target)
         files.sync_directory(lost)
         files.sync_directory(os.path.dirname(source))
         return target
+
+    def keep_lost(self, blob_id: bytes) -> None:
+        """Let a damaged blob, if there is anything of it, have a name in DATA/lost besides its own: another is about to
+        take its place."""
+        source = self.blobs.path(blob_id)
+        if not self.place.files.exists(source):
+            return
+        lost = self._lost()
+        for number in count():
+            target = os.path.join(lost, blob_id.hex() + (f".{number}" if number else ""))
+            try:
+                self.place.files.link(source, target)
+            except FileExistsError:
+                if not os.path.samestat(os.lstat(source), os.lstat(target)):
+                    continue
+            break
+        self.place.files.sync_directory(lost)
+
+    def _lost(self) -> str:
+        lost = os.path.join(self.place.path, LOST)
+        self.place.files.make_directory(lost)
+        self.place.files.sync_directory(self.place.path)
+        return lost
 
 
 @contextmanager

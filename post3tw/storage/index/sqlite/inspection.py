@@ -76,6 +76,8 @@ def inspected(
     """
     if not os.path.exists(path):
         raise StoreRefused(f"there is no index {path}")
+    if not os.path.isfile(path):
+        raise StoreRefused(f"{path} is not a regular file")
     running = any(os.path.exists(path + end) for end in ("-wal", "-shm", "-journal"))
     mode = "mode=rw" if changing else "mode=ro" if running or not alone else "mode=ro&immutable=1"
     try:
