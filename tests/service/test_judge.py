@@ -157,7 +157,22 @@ class ConditionsTests(AccessCase):
             for identity in (EVE, NOBODY):
                 bucket = ":bucket" if identity is EVE else "bucket"
                 await self.refused(AccessDenied, identity, operation, bucket=bucket, upload_id=upload_id)
+            for unknown in ("nonsense", upload_id[::-1], ""):
+                await self.refused(AccessDenied, BOB, operation, upload_id=unknown)
             await self.call(BOB, operation, upload_id=upload_id)
+
+    async def test_versions(self) -> None:
+        """A condition on the version is about the one that is read, of the source of a copy as well."""
+        status = types.VersioningConfiguration(status="Enabled")
+        await self.call(ADA, "PutBucketVersioning", versioning_configuration=status)
+        first, second = [(await self.call(ADA, "PutObject")).version_id for _ in range(2)]
+        only_first = {"StringEquals": {"s3:VersionId": first}}
+        await self.allow({"Action": ["s3:GetObjectVersion", "s3:GetObjectVersionTagging"], "Condition": only_first})
+        await self.call(BOB, "CreateBucket", bucket="bobs")
+        await self.call(BOB, "GetObject", version_id=first)
+        await self.call(BOB, "CopyObject", bucket="bobs", copy_source=f"bucket/key?versionId={first}")
+        await self.refused(AccessDenied, BOB, "GetObject", version_id=second)
+        await self.refused(AccessDenied, BOB, "CopyObject", bucket="bobs", copy_source=f"bucket/key?versionId={second}")
 
     async def test_keys_are_literal(self) -> None:
         """PAR-2: a key is what it is spelt as, to a policy as to the store; dots and slashes lead nowhere."""
