@@ -98,9 +98,14 @@ class Demands:
     takes_list: bool
     has_more: bool = field(init=False)
     """Whether there can be a demand besides the operation's own action."""
+    of_versions: bool = field(init=False)
+    of_uploads: bool = field(init=False)
+    """Whether its requests can name a version, or an upload."""
 
     def __attrs_post_init__(self) -> None:
         another = self.operation.name in _BESIDES or self.operation.name == _RENAME
+        object.__setattr__(self, "of_versions", "version_id" in self.operation.members)
+        object.__setattr__(self, "of_uploads", "upload_id" in self.operation.members)
         object.__setattr__(self, "has_more", bool(self.asking) or self.takes_list or another)
 
     @classmethod
@@ -125,8 +130,8 @@ class Demands:
         action = self.declaration.action
         if self.operation.level != 2:
             return (Demand(action),)
-        version_id = getattr(input, "version_id", None)
-        upload_id = getattr(input, "upload_id", None)
+        version_id = input.version_id if self.of_versions else None
+        upload_id = input.upload_id if self.of_uploads else None
         existing = upload_id is None and action not in _MAKING
         first = Demand(versioned(action, version_id), input.key, version_id, upload_id, existing=existing)
         return (first, *self._besides(input, bucket, version_id)) if self.has_more else (first,)

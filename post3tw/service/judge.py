@@ -9,16 +9,14 @@ as on AWS, whether there is such an object or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from post3tw.model.acl import Acl
 from post3tw.model.bucket import Bucket
 from post3tw.model.errors import AccessDenied, DomainError, InvalidArgument, KeyTooLong, NoSuchUpload
-from post3tw.model.identity import Caller, Owner
+from post3tw.model.identity import Owner
 from post3tw.model.values import value_class
 from post3tw.model.version import Version
 from post3tw.service.demands import Demand, versioned
@@ -53,35 +51,30 @@ class RequestJudge:
 
     Attributes:
         index: where objects are read.
-        caller: who asks.
-        operation: the name of the operation.
-        input: its input.
+        asked: the request, as conditions of policies see it.
         target: the bucket that the request names.
-        region: for policies.
-        now: milliseconds since the epoch.
         source: the bucket that a copy reads from.
         met: see admitted.Judge.
     """
 
     index: IIndex
-    caller: Caller
-    operation: str
-    input: Any
+    asked: RequestContext
     target: Place
-    region: str
-    now: Callable[[], int]
     source: Place | None = None
     _read: dict[tuple[int, str | None, str | None, str | None], ObjectAccess | Missing] = field(
         factory=dict, init=False
     )
     met: dict[ObjectName, Version | None] = field(factory=dict, init=False)
 
-    async def require(self, demand: Demand, place: Place | None = None) -> Decision:
+    async def require(
+        self, demand: Demand, place: Place | None = None, at_first_sight: Decision | None = None
+    ) -> Decision:
         """Refuse the request unless a demand is allowed; the decision that it is.
 
         Args:
             demand: what must be allowed.
             place: in which bucket; the target when not given.
+            at_first_sight: the decision without the object, if it was made.
 
         Raises:
             AccessDenied: it is not.
@@ -89,7 +82,7 @@ class RequestJudge:
                 may know.
         """
         place = place or self.target
-        decision = await self._decide(demand, place)
+        decision = await self._decide(demand, place, at_first_sight)
         if decision.allowed or (demand.unless_denied and decision.outcome is Outcome.IMPLICIT_DENY):
             return decision
         if decision.outcome is Outcome.IMPLICIT_DENY and demand.existing:
@@ -107,7 +100,7 @@ class RequestJudge:
         found = await self._object(read, self.source)
         if isinstance(found, ObjectAccess) and found.tags:
             await self.require(read, self.source)
-            key = self.input.key
+            key = self.asked.input.key
             by_list = self.at_first_sight(Demand("s3:PutObject", key), self.target).reason is Reason.BUCKET_ACL
             await self.require(Demand("s3:PutObjectTagging", key, unless_denied=by_list))
 
@@ -136,21 +129,18 @@ class RequestJudge:
         known: ObjectAccess | Missing = UNREAD if demand.key is not None else ABSENT
         return decide(self._request(demand, place), place.access, known)
 
-    async def _decide(self, demand: Demand, place: Place) -> Decision:
-        decision = self.at_first_sight(demand, place)
+    async def _decide(self, demand: Demand, place: Place, at_first_sight: Decision | None = None) -> Decision:
+        decision = at_first_sight or self.at_first_sight(demand, place)
         if decision.outcome is Outcome.UNDECIDED:
             decision = decide(self._request(demand, place), place.access, await self._object(demand, place))
         return decision
 
     def _request(self, demand: Demand, place: Place) -> Request:
-        fixed = None if demand.version_id is None else {"s3:versionid": (demand.version_id,)}
-        context = self._context(self.operation, self.input, place, fixed)
-        return Request(self.caller.identity, demand.action, resource_arn(place.bucket.name, demand.key), context)
-
-    def _context(
-        self, operation: str, input: Any, place: Place, fixed: Mapping[str, Sequence[str]] | None
-    ) -> RequestContext:
-        return RequestContext(self.caller, operation, input, place.bucket, self.region, self.now, fixed)
+        context = self.asked
+        if place is not self.target or demand.version_id is not None:
+            fixed = None if demand.version_id is None else {"s3:versionid": (demand.version_id,)}
+            context = evolve(context, bucket=place.bucket, fixed=fixed)
+        return Request(context.caller.identity, demand.action, resource_arn(place.bucket.name, demand.key), context)
 
     async def _object(self, demand: Demand, place: Place) -> ObjectAccess | Missing:
         """What the decision needs to know of the object, or of the upload."""
@@ -192,16 +182,17 @@ class RequestJudge:
 
     async def _may_list(self, place: Place, key: str) -> bool:
         """Whether the caller may learn, by listing, that there is no such key."""
-        context = self._context("ListObjectsV2", None, place, {"s3:prefix": (key,)})
-        request = Request(self.caller.identity, "s3:ListBucket", resource_arn(place.bucket.name), context)
+        fixed = {"s3:prefix": (key,)}
+        context = evolve(self.asked, operation="ListObjectsV2", input=None, bucket=place.bucket, fixed=fixed)
+        request = Request(context.caller.identity, "s3:ListBucket", resource_arn(place.bucket.name), context)
         return decide(request, place.access, ABSENT).allowed
 
     def _keys(self) -> list[tuple[Place, str]]:
         """Whatever the operation may have looked for."""
-        key = getattr(self.input, "key", None)
+        key = getattr(self.asked.input, "key", None)
         found = [] if key is None else [(self.target, key)]
         if self.source is not None:
-            found.append((self.source, parse_copy_source(self.input.copy_source).key))
+            found.append((self.source, parse_copy_source(self.asked.input.copy_source).key))
         return found
 
 

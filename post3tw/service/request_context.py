@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
@@ -86,6 +86,7 @@ class RequestContext:
     region: str
     now: Callable[[], int]
     fixed: Mapping[str, Sequence[str]] | None = None
+    _tags_read: tuple[object, Mapping[str, str]] | None = field(default=None, init=False)
 
     def values(self, key: str) -> Sequence[str] | None:
         """The values of a condition key, None when the request has none."""
@@ -107,19 +108,16 @@ class RequestContext:
     def _facts(self) -> Mapping[str, str]:
         return self.caller.facts()
 
-    @cached_property
+    @property
     def _tags(self) -> Mapping[str, str]:
-        """The tags that the request brings. Those that cannot be read are none: the operation refuses them. Nor do
-        those count that it brings in vain, to a copy with its source's tags."""
+        """The tags that the request brings. Those do not count that it brings in vain, to a copy with its source's
+        tags."""
         if getattr(self.input, "tagging_directive", "REPLACE") != "REPLACE":
             return {}
         tagging = getattr(self.input, "tagging", None)
-        if isinstance(tagging, types.Tagging):
-            return {tag.key or "": tag.value or "" for tag in tagging.tag_set or ()}
-        try:
-            return tags_of_header(tagging) if tagging else {}
-        except DomainError:
-            return {}
+        if self._tags_read is None or self._tags_read[0] is not tagging:
+            self._tags_read = tagging, _tags_of(tagging)
+        return self._tags_read[1]
 
     @property
     def _retention(self) -> tuple[str | None, datetime | None, str | None]:
@@ -234,6 +232,16 @@ _KEYS: Mapping[str, Callable[[RequestContext], Sequence[str] | None]] = {
     "s3:x-amz-copy-source": RequestContext._copy_source,
 }
 """Keys whose value is worked out."""
+
+
+def _tags_of(tagging: types.Tagging | str | None) -> Mapping[str, str]:
+    """Tags in a document or a header. Those that cannot be read are none: the operation refuses them."""
+    if isinstance(tagging, types.Tagging):
+        return {tag.key or "": tag.value or "" for tag in tagging.tag_set or ()}
+    try:
+        return tags_of_header(tagging) if tagging else {}
+    except DomainError:
+        return {}
 
 
 def _texts(value: Any) -> Sequence[str] | None:

@@ -86,15 +86,14 @@ class Comparison:
         if not found:
             return self._without_value
         for value in found:
-            if self._satisfies(value, values) is not self._every:
-                return not self._every
+            satisfies = self._negated
+            for test in self._tests:
+                if test(value, values):
+                    satisfies = not self._negated
+                    break
+            if satisfies is not self._every:
+                return satisfies
         return self._every
-
-    def _satisfies(self, value: str, values: Values) -> bool:
-        for test in self._tests:
-            if test(value, values):
-                return not self._negated
-        return self._negated
 
 
 @frozen

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from post3tw.model.identity import Identity
 from post3tw.service.policy.conditions import Condition, all_hold
@@ -76,6 +76,11 @@ class Resource:
     pattern: Pattern
     account: Wildcard | None = None
 
+    @property
+    def by_beginning(self) -> bool:
+        """Whether it means just what begins with its pattern's beginning, in whichever tenant."""
+        return self.account is None and self.pattern.by_beginning
+
     def covers(self, arn: str, tenant: str, values: Values) -> bool:
         """Whether a bucket or object, by ARN and tenant, is meant."""
         return self.pattern.matches(arn, values) and (self.account is None or self.account.matches(tenant))
@@ -96,6 +101,8 @@ class Statement:
         conditions: what must hold besides.
         beginnings: one of them begins whatever the statement covers, so that most statements are seen at once to be
             about something else.
+        by_beginning: whether, the other way round, it means every resource that one of them begins.
+        unconditional: whether it covers those without further conditions.
     """
 
     number: int
@@ -107,10 +114,15 @@ class Statement:
     resources_negated: bool
     conditions: tuple[Condition, ...]
     beginnings: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    by_beginning: bool = field(init=False, repr=False, eq=False)
+    unconditional: bool = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         found = ("",) if self.resources_negated else tuple(resource.pattern.beginning for resource in self.resources)
         object.__setattr__(self, "beginnings", found)
+        by_beginning = not self.resources_negated and all(resource.by_beginning for resource in self.resources)
+        object.__setattr__(self, "by_beginning", by_beginning)
+        object.__setattr__(self, "unconditional", by_beginning and not self.conditions)
 
     def includes(self, identity: Identity | None) -> bool:
         """Whether the statement is about a caller, None for the anonymous one."""
@@ -127,6 +139,8 @@ class Statement:
         Raises:
             Unread: that depends on what was not read.
         """
+        if self.by_beginning:
+            return arn.startswith(self.beginnings) and all_hold(self.conditions, values)
         covered = False
         for resource in self.resources:
             if resource.covers(arn, tenant, values):
@@ -141,7 +155,38 @@ class Statement:
 MAX_KEPT: Final = 1024
 """Pairs of caller and action for which a policy remembers its statements."""
 
-Candidates = tuple[tuple[Statement, ...], tuple[Statement, ...]]
+
+@define(eq=False)
+class Candidates:
+    """Statements in the policy's order that may be about a request, as they have its effect, its action and who asks.
+
+    For which resource differs from request to request. By its beginning those are found that can cover it: of a policy
+    with a statement for each of many prefixes only the one or two of its own are looked at.
+    """
+
+    statements: tuple[Statement, ...]
+    _by_beginning: dict[str, tuple[Statement, ...]] = field(factory=dict, init=False)
+    _lengths: tuple[int, ...] = field(init=False)
+    """Of the beginnings."""
+
+    def __attrs_post_init__(self) -> None:
+        for statement in self.statements:
+            for beginning in dict.fromkeys(statement.beginnings):
+                self._by_beginning[beginning] = (*self._by_beginning.get(beginning, ()), statement)
+        self._lengths = tuple(sorted({len(beginning) for beginning in self._by_beginning}))
+
+    def begun(self, resource: str) -> tuple[Statement, ...]:
+        """Those of which a beginning begins the resource; the others do not cover it."""
+        found: tuple[Statement, ...] = ()
+        for length in self._lengths:
+            more = self._by_beginning.get(resource[:length])
+            if more is not None:
+                found = self._in_order(found, more) if found else more
+        return found
+
+    def _in_order(self, some: tuple[Statement, ...], others: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        wanted = {id(statement) for statement in (*some, *others)}
+        return tuple(statement for statement in self.statements if id(statement) in wanted)
 
 
 @frozen
@@ -153,12 +198,14 @@ class Policy:
     version: str = "2012-10-17"
     denies: bool = field(init=False, repr=False, eq=False)
     """Whether any statement denies anything."""
-    _candidates: dict[tuple[str, str | None, str], Candidates] = field(factory=dict, init=False, repr=False, eq=False)
+    _candidates: dict[tuple[str, str | None, str], tuple[Candidates, Candidates]] = field(
+        factory=dict, init=False, repr=False, eq=False
+    )
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "denies", any(s.effect is Effect.DENY for s in self.statements))
 
-    def about(self, action: str, identity: Identity | None) -> Candidates:
+    def about(self, action: str, identity: Identity | None) -> tuple[Candidates, Candidates]:
         """The statements that deny and those that allow something about an action to a caller, in their order.
 
         Which they are depends on who asks for what, not on the resource, so it is kept; a policy with a statement for
@@ -169,8 +216,8 @@ class Policy:
         if found is None:
             having = [s for s in self.statements if action in s.actions and s.includes(identity)]
             found = (
-                tuple(s for s in having if s.effect is Effect.DENY),
-                tuple(s for s in having if s.effect is Effect.ALLOW),
+                Candidates(tuple(s for s in having if s.effect is Effect.DENY)),
+                Candidates(tuple(s for s in having if s.effect is Effect.ALLOW)),
             )
             if len(self._candidates) >= MAX_KEPT:
                 self._candidates.clear()

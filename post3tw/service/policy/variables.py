@@ -127,6 +127,11 @@ class Pattern:
         """What every text that matches begins with, as far as that is known; empty when it depends on the request."""
         return "" if self.fixed is None else self.fixed.segments[0].runs[0]
 
+    @property
+    def by_beginning(self) -> bool:
+        """Whether every text matches that begins so."""
+        return self.fixed is not None and self.fixed.by_beginning
+
     def matches(self, text: str, values: Values) -> bool:
         """Whether the text matches, with the request's values for the variables."""
         if self.fixed is not None:

@@ -89,6 +89,11 @@ class Wildcard:
         object.__setattr__(self, "_beginning", plain if others == [Segment(("",))] else None)
         object.__setattr__(self, "_least", sum(segment.length for segment in self.segments))
 
+    @property
+    def by_beginning(self) -> bool:
+        """Whether it has one star, at its end."""
+        return self._beginning is not None
+
     def matches(self, text: str) -> bool:
         """Whether the whole text is one that the pattern describes. Upper and lower case differ."""
         if self.exact is not None:
