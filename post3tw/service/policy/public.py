@@ -59,7 +59,5 @@ def _pins(condition: Condition) -> bool:
 def _is_narrow(source: str) -> bool:
     """Whether a range of addresses is not what AWS calls very broad."""
     network = network_of(source)
-    if network is None:
-        return False
     widest = _WIDEST_IPV4 if isinstance(network, IPv4Network) else _WIDEST_IPV6
-    return network.prefixlen >= widest
+    return network is not None and network.prefixlen >= widest

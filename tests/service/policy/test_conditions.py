@@ -219,6 +219,7 @@ class RefusalTests(SynchronousTestCase):
             ("ArnLike", KEY, [long], f"Policy has an invalid value in a condition: {long[:80]}"),
             ("IpAddress", KEY, [long], f"Policy has an invalid value in a condition: {long[:80]}"),
             ("StringLike", KEY, [f"${{{long}}}"], f"Policy has an invalid variable: ${{{long[:78]}"),
+            ("StringLike", KEY, ["a${b}"], "Policy has an invalid variable: ${b}"),
             ("StringLike", KEY, ["a${b"], "Policy has an invalid variable: a${b"),
         ):
             error = self.assertRaises(BadCondition, parse_condition, operator, key, values, variables=True)

@@ -27,7 +27,7 @@ class PublicTests(SynchronousTestCase):
         """A condition that pins who may come to fixed values makes it private."""
         found = self._is_public(
             {"IpAddress": {"aws:SourceIp": ["192.0.2.0/24", "10.0.0.0/8", "2001:db8::/32"]}},
-            {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+            {"StringEquals": {"aws:SourceVpce": "vpce-1X"}},
             {"StringLike": {"aws:userid": "ada"}},
             {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::b"}},
             {"ForAnyValue:StringEquals": {"aws:PrincipalOrgPaths": "o/r/ou"}},

@@ -27,6 +27,12 @@ class VariablesTests(SynchronousTestCase):
         self.assertTrue(self._matches("home/${ aws:UserName }/*", "home/ada/x"))
         self.assertFalse(self._matches("home/${aws:username}/*", "home/bob/x"))
 
+    def test_wild_around_a_variable(self) -> None:
+        """What stands before a variable and after it is as wild as without one."""
+        self.assertTrue(self._matches("*/${aws:username}/*", "a/b/ada/x"))
+        self.assertTrue(self._matches("?${aws:username}?", "-ada-"))
+        self.assertFalse(self._matches("?${aws:username}?", "ada"))
+
     def test_tag_key(self) -> None:
         """The key of a tag depends on case."""
         self.assertTrue(self._matches("${s3:RequestObjectTag/Team}", "x"))
