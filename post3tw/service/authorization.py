@@ -246,7 +246,7 @@ class AuthorizedService:
 
     def _guarded(self, name: str, rule: _Rule) -> Method:
         """The operation's method behind a check that this very call was admitted."""
-        refuse, method = rule.declaration.refuse_unhonoured, rule.method
+        refuse, method, documented = rule.declaration.refuse_unhonoured, rule.method, name in BY_DOCUMENT
 
         async def guarded(caller: Caller, input: Any, *body: Any) -> Any:
             admission = caller.admission
@@ -257,7 +257,7 @@ class AuthorizedService:
             judge: Any = admission.judge if isinstance(admission, Ruling) else None
             if judge is None:
                 return await method(caller, input, *body)
-            if _waits_for_document(name, judge.target.access):
+            if documented and _waits_for_document(name, judge.target.access):
                 await _require_all(judge, rule, input)
             try:
                 output = await method(caller, input, *body)
@@ -277,8 +277,7 @@ def _allowed_at_first_sight(judge: RequestJudge, rule: _Rule, input: Any, rules:
     settled by that, at a fraction of what it takes to look at everything."""
     if not rule.simple or rules.requester_pays:
         return False
-    (demand,) = rule.demands.on_target(input, judge.target.bucket)
-    return judge.at_first_sight(demand, judge.target).allowed
+    return judge.unseen(*rule.demands.main(input), judge.target).allowed
 
 
 async def _require_all(judge: RequestJudge, rule: _Rule, input: Any) -> None:

@@ -125,15 +125,22 @@ class Demands:
             takes_list=declaration.action == "s3:PutObject" and "acl" in operation.members,
         )
 
-    def on_target(self, input: Any, bucket: Bucket) -> Sequence[Demand]:
-        """What must be allowed on the bucket, or on the object that the request's path names."""
+    def main(self, input: Any) -> tuple[str, str | None, str | None]:
+        """The action that the operation is decided on, and the key and version id that the request names."""
         action = self.declaration.action
         if self.operation.level != 2:
-            return (Demand(action),)
+            return action, None, None
         version_id = input.version_id if self.of_versions else None
+        return action if version_id is None else versioned(action, version_id), input.key, version_id
+
+    def on_target(self, input: Any, bucket: Bucket) -> Sequence[Demand]:
+        """What must be allowed on the bucket, or on the object that the request's path names."""
+        action, key, version_id = self.main(input)
+        if self.operation.level != 2:
+            return (Demand(action),)
         upload_id = input.upload_id if self.of_uploads else None
-        existing = upload_id is None and action not in _MAKING
-        first = Demand(versioned(action, version_id), input.key, version_id, upload_id, existing=existing)
+        existing = upload_id is None and self.declaration.action not in _MAKING
+        first = Demand(action, key, version_id, upload_id, existing=existing)
         return (first, *self._besides(input, bucket, version_id)) if self.has_more else (first,)
 
     def _besides(self, input: Any, bucket: Bucket, version_id: str | None) -> Iterator[Demand]:

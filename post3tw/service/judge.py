@@ -126,21 +126,26 @@ class RequestJudge:
 
     def at_first_sight(self, demand: Demand, place: Place) -> Decision:
         """The decision without the object: UNDECIDED when it depends on that."""
-        known: ObjectAccess | Missing = UNREAD if demand.key is not None else ABSENT
-        return decide(self._request(demand, place), place.access, known)
+        return self.unseen(demand.action, demand.key, demand.version_id, place)
+
+    def unseen(self, action: str, key: str | None, version_id: str | None, place: Place) -> Decision:
+        """The same, on an action on a key, or on a bucket."""
+        known: ObjectAccess | Missing = UNREAD if key is not None else ABSENT
+        return decide(self._request(action, key, version_id, place), place.access, known)
 
     async def _decide(self, demand: Demand, place: Place, at_first_sight: Decision | None = None) -> Decision:
         decision = at_first_sight or self.at_first_sight(demand, place)
         if decision.outcome is Outcome.UNDECIDED:
-            decision = decide(self._request(demand, place), place.access, await self._object(demand, place))
+            request = self._request(demand.action, demand.key, demand.version_id, place)
+            decision = decide(request, place.access, await self._object(demand, place))
         return decision
 
-    def _request(self, demand: Demand, place: Place) -> Request:
+    def _request(self, action: str, key: str | None, version_id: str | None, place: Place) -> Request:
         context = self.asked
-        if place is not self.target or demand.version_id is not None:
-            fixed = None if demand.version_id is None else {"s3:versionid": (demand.version_id,)}
+        if place is not self.target or version_id is not None:
+            fixed = None if version_id is None else {"s3:versionid": (version_id,)}
             context = evolve(context, bucket=place.bucket, fixed=fixed)
-        return Request(context.caller.identity, demand.action, resource_arn(place.bucket.name, demand.key), context)
+        return Request(context.caller.identity, action, resource_arn(place.bucket.name, key), context)
 
     async def _object(self, demand: Demand, place: Place) -> ObjectAccess | Missing:
         """What the decision needs to know of the object, or of the upload."""

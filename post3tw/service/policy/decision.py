@@ -225,7 +225,7 @@ def _granted(request: Request, bucket: BucketAccess, object: Object) -> Decision
     """Steps 3 to 6: ALLOW, UNDECIDED or IMPLICIT_DENY."""
     undecided: Decision | None = None
     refused = _NOTHING
-    for step in _STEPS:
+    for step in _STEPS if request.identity_policies else _STEPS_OF_BUCKET:
         decision = step(request, bucket, object)
         if decision is None:
             continue
@@ -331,6 +331,8 @@ def _grants(acl: Acl | None, bucket: BucketAccess, user_id: str | None, wanted: 
 
 
 _STEPS: Final = (_by_nature, _by_attached_policies, _by_bucket_policy, _by_lists)
+_STEPS_OF_BUCKET: Final = (_by_nature, _by_bucket_policy, _by_lists)
+"""Those for whom no policy is attached."""
 
 
 def _first_concerning(
