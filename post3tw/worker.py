@@ -90,6 +90,8 @@ class Worker:
             self.server.reload()
         elif message["do"] == "reopen":
             self.server.reopen()
+        elif message["do"] == "live":
+            self.reports.send(alive=True)
         else:
             self._stop()
 
@@ -113,10 +115,11 @@ class Worker:
         if not self._stopping:
             self._stopping = True
             stopped: Deferred[Any] = self.server.stopService()
-            stopped.addErrback(self._stop_failed).addCallback(lambda _: self._end(0))
+            stopped.addCallbacks(lambda _: self._end(0 if self.server.in_order else 1), self._stop_failed)
 
     def _stop_failed(self, failure: Failure) -> None:
         self._log.failure("The worker could not stop in order.", failure=failure)
+        self._end(1)
 
     def _end(self, status: int) -> None:
         os._exit(status)  # everything is closed, and threads that wait for a disk are not waited for

@@ -2,9 +2,9 @@
 
 The first line that a worker reads is its Order. Then come objects with one of these members:
 
-    to the worker      {"do": "stop" | "reload" | "reopen"}, {"ask": number}
-    from the worker    {"ready": has_buckets}, {"refused": reason}, {"log": {…}}, {"answer": number, "obstacle": …,
-                       "families": …}
+    to the worker      {"do": "stop" | "reload" | "reopen" | "live"}, {"ask": number}
+    from the worker    {"alive": true}, {"ready": has_buckets}, {"refused": reason}, {"log": {…}}, {"answer": number,
+                       "obstacle": …, "families": …}
 
 A worker whose pipe ends has no parent any more, and ends at once: what it had not acknowledged is lost to nobody, and
 the next server finds ports and data free.

@@ -135,6 +135,10 @@ class Server(MultiService):
         reactor: runs it.
         parts: what it is made of.
         take_signals: whether SIGTERM, SIGINT, SIGHUP and SIGUSR1 are for it.
+
+    Attributes:
+        parts: what it is made of.
+        in_order: no step of stopping it has failed.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -142,6 +146,7 @@ class Server(MultiService):
     def __init__(self, reactor: Any, parts: Components, take_signals: bool = True) -> None:
         super().__init__()
         self.parts = parts
+        self.in_order = True
         self._reactor = reactor
         self._signals = Signals(reactor, self.reload, self.reopen) if take_signals else None
         self._starting: Deferred[None] | None = None
@@ -257,6 +262,7 @@ class Server(MultiService):
             try:
                 await maybeDeferred(step)
             except Exception:
+                self.in_order = False
                 self.log.failure("{step} failed; the server goes on stopping", step=step)
         if self._signals is not None:
             self._signals.give_back()

@@ -4,6 +4,11 @@ Theory of operation. The first worker opens the store alone: it makes or migrate
 cannot be opened one process says so. Then the others follow. From then on a worker that ends is replaced, at once when
 it had served and was killed; one that does not come up, or ends by itself again and again, is tried later and later,
 and in the end the server gives up, because a supervisor, who starts the whole of it anew, may know better.
+
+A worker may also stop without ending (somebody stopped it, it waits for what never comes), and keep what it has: its
+clients, and the turn to write, for which all the others wait. So each gives a sign of life every few seconds; one that
+owes several is killed, which gives back all it has, and replaced. Signs are counted by what was asked, not by the
+clock: when the parent itself could not run, nobody owes anything.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, LogLevel
 
 from post3tw.metrics.summing import Family, only_up, summed
@@ -33,6 +39,13 @@ LONGEST_PAUSE = 10.0
 ANSWER_TIME = 2.0
 """Seconds that a worker has for an answer; one that has none yet is busy."""
 
+PULSE = 5.0
+"""Seconds between signs of life."""
+
+MISSED = 6
+"""So many that a worker owes are too many: also on a machine that has too much to do one of them passes in half a
+minute."""
+
 SPARE_TIME = 5.0
 """Seconds beyond the time to drain, after which a worker that does not end is killed."""
 
@@ -51,6 +64,7 @@ class _Seat:
     short_lives: int = 0
     refusal: str = ""
     obstacle: str | None = "starting"
+    owed: int = 0
     families: list[Family] = field(factory=list)
 
 
@@ -81,6 +95,7 @@ class Workers:
     _gone: list[Family] = field(factory=list, init=False)
     _starting: Deferred[None] | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
+    _pulse: IDelayedCall | None = field(default=None, init=False)
     _asked: int = field(default=0, init=False)
     _answers: dict[tuple[int, int], Deferred[None]] = field(factory=dict, init=False)
 
@@ -117,6 +132,7 @@ class Workers:
             if seats:
                 await self._starting
         self._starting = None
+        self._pulse = self.reactor.callLater(PULSE, self._feel_pulse)
 
     def tell_all(self, word: str) -> None:
         """Have all of them do something."""
@@ -139,10 +155,14 @@ class Workers:
     async def stop(self, drain: float) -> None:
         """Have all of them finish what they do, and wait for their end."""
         self._stopping = True
-        ending = [seat.process.ended for seat in self._seats if seat.process is not None]
+        if self._pulse is not None:
+            self._pulse.cancel()
+        ending = {seat.number: seat.process.ended for seat in self._seats if seat.process is not None}
         self.tell_all("stop")
         late = self.reactor.callLater(drain + SPARE_TIME, self._kill_all)
-        await DeferredList(ending)
+        for number, (_, how) in zip(ending, await DeferredList(ending.values()), strict=True):
+            if how != "status 0":
+                self.log.error("Worker {number} did not stop in order, it ended with {how}.", number=number, how=how)
         if late.active():
             late.cancel()
 
@@ -150,6 +170,24 @@ class Workers:
 
     def _forget(self, which: tuple[int, int], answer: Deferred[None]) -> None:
         self._answers.pop(which, None)
+
+    def _feel_pulse(self) -> None:
+        """Ask all who serve for a sign of life, and kill who has not given one for long."""
+        for seat in self._seats:
+            if seat.process is None or not seat.process.ready:
+                continue
+            if seat.owed < MISSED:
+                seat.owed += 1
+                seat.process.tell(do="live")
+            else:
+                silence = PULSE * MISSED
+                self.log.error(
+                    "Worker {number} has given no sign of life for {silence:g} s, and is killed.",
+                    number=seat.number,
+                    silence=silence,
+                )
+                seat.process.kill()
+        self._pulse = self.reactor.callLater(PULSE, self._feel_pulse)
 
     def _kill_all(self) -> None:
         for seat in self._seats:
@@ -161,7 +199,7 @@ class Workers:
         if self._stopping:
             return
         process = WorkerProcess(self.order(seat.number, first), self._heard)
-        seat.process, seat.since, seat.refusal = process, self.reactor.seconds(), ""
+        seat.process, seat.since, seat.refusal, seat.owed = process, self.reactor.seconds(), "", 0
         process.ended.addCallback(partial(self._ended, seat))
         try:
             process.spawn(self.reactor, self.descriptors)
@@ -171,6 +209,7 @@ class Workers:
 
     def _heard(self, process: WorkerProcess, message: Message) -> None:
         seat = self._seats[process.number]
+        seat.owed = 0
         if "log" in message:
             self._log(process.number, **message["log"])
         elif "answer" in message:

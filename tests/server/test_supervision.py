@@ -15,7 +15,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from post3tw.server.orders import ORDERS, REPORTS, Lines, Order, encoded
 from post3tw.server.worker_process import WorkerProcess
-from post3tw.server.workers import ANSWER_TIME, LONGEST_PAUSE, SHORT_LIFE, SPARE_TIME, TRIES, NoWorkers, Workers
+from post3tw.server.workers import (
+    ANSWER_TIME,
+    LONGEST_PAUSE,
+    MISSED,
+    PULSE,
+    SHORT_LIFE,
+    SPARE_TIME,
+    TRIES,
+    NoWorkers,
+    Workers,
+)
 from post3tw.storage.crew import Crew, new_page
 
 
@@ -143,6 +153,34 @@ class SupervisionTests(SynchronousTestCase):
         self.assertEqual(pauses[:-1], sorted(pauses[:-1]))
         self.assertLessEqual(max(pauses), LONGEST_PAUSE + 0.2)
 
+    def test_silent(self) -> None:
+        """A worker that gives no sign of life any more is killed, whatever it has, and replaced; the others are not,
+        and whatever a worker says is a sign."""
+        self.start()
+        alive, chatting, silent = self.reactor.started
+        for number in range(MISSED + 1):
+            self.assertEqual(self.transport(silent).signals, [], number)
+            self.reactor.advance(PULSE)
+            self.assertEqual(self.transport(alive).told[-1], {"do": "live"})
+            hear(alive, alive=True)
+            hear(chatting, log={"level": "info", "namespace": "-", "text": "busy"})
+        self.assertEqual([self.transport(each).signals for each in (alive, chatting, silent)], [[], [], ["KILL"]])
+        end(silent, None, signal.SIGKILL)
+        self.reactor.advance(0)
+        self.assertEqual((len(self.reactor.started), self.reactor.started[-1].number), (4, 2))
+        for _ in range(2 * MISSED):  # whoever is still starting owes nothing
+            self.reactor.advance(PULSE)
+            hear(alive, alive=True)
+            hear(chatting, alive=True)
+        self.assertEqual(self.transport(self.reactor.started[-1]).signals, [])
+
+    def test_the_parent_was_silent(self) -> None:
+        """When the parent could not run for long, all it had not asked meanwhile is owed by nobody."""
+        self.start()
+        for _ in range(MISSED):
+            self.reactor.advance(1000 * PULSE)
+        self.assertEqual([self.transport(process).signals for process in self.reactor.started], [[]] * 3)
+
     def test_no_processes(self) -> None:
         """When the system has no process for a new worker, it is tried again, and nobody waits for one that is not."""
         self.start()
@@ -216,7 +254,7 @@ class SupervisionTests(SynchronousTestCase):
         self.flushLoggedErrors()
         end(self.reactor.started[2], None, signal.SIGKILL)
         self.successResultOf(stopping)
-        self.reactor.advance(LONGEST_PAUSE)
+        self.reactor.advance(LONGEST_PAUSE + 2 * PULSE)
         self.assertEqual(len(self.reactor.started), 3)
 
     def test_counts(self) -> None:
