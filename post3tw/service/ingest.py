@@ -8,7 +8,7 @@ let, so beyond a bound that all share, as answers do (see `crowd`), slices of fr
 
 The sweeper has to know of every blob that can exist, so its lease row is committed before the blob is finished; and
 before it is begun, unless the blob store forgets unfinished blobs by itself (`forgets_unfinished`): then the commit,
-which takes as long as a frame, goes on beside the first frames.
+which takes as long as a frame, goes on beside the first frames. When it fails so does the body, at once.
 
 The lease is renewed as data comes in, so a body may take as long as the protocol lets it. When anything fails (the
 source, the disk, a hash, the caller who cancels) the blob is abandoned; what remains is a row that the sweeper
@@ -29,6 +29,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IProducer
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from post3tw.model.checksum import ChecksumAlgorithm
@@ -214,6 +215,8 @@ class _Intake:
             raise self.error
         if self.size > self.inline_max:
             await self._drain(rest=True)
+            if self.error is not None:
+                raise self.error
         else:
             self.data = b"".join(self.waiting)
             self.digests.update(self.data)
@@ -288,10 +291,15 @@ class _Intake:
         self.blob_id = self.store.ids.object_id()
         begin = partial(rows.begin_blob, blob_id=self.blob_id, now=now, lease_until=now + LEASE)
         if self.store.blobs.forgets_unfinished:
-            self.lease = Deferred.fromCoroutine(self.store.index.run(begin))
+            self.lease = Deferred.fromCoroutine(self.store.index.run(begin)).addErrback(self._lease_failed)
         else:
             await self.store.index.run(begin)
         self.writer = await self.store.blobs.create(self.blob_id)
+
+    def _lease_failed(self, failure: Failure) -> Failure:
+        """Nothing more of the body is wanted; whoever waits for the lease learns it as well."""
+        self._fail(failure.value or CancelledError())
+        return failure
 
     def _take(self) -> bytes:
         """The next frame, what it lacks, or what there is of it, out of `waiting`."""
@@ -327,5 +335,6 @@ class _Intake:
         if self.error is None:
             self.error = error
             self.waiting.clear()
+            self.waiting_size = 0
             if self.delivery is not None:
                 self.delivery.cancel()

@@ -131,6 +131,19 @@ class LargeBodyTests(IngestCase):
             await self.assert_nothing_left(store)
             self.assertEqual(await self.leases(store), [])
 
+    async def test_lease_fails_in_the_middle(self) -> None:
+        """A lease that fails beside the first frames ends the body at once, however much of it is still to come."""
+        store = await self.open_store()
+        for fed in (1000, 1000 * FRAME // 999):
+            index: Any = SlowIndex(store.index)
+            source = HandFed(length=5000 * FRAME)
+            stored = self.begin(evolve(store, index=index), source)
+            source.feed(bytes(fed))
+            index.gate.errback(SlowDown())
+            await self.assertFailure(stored, SlowDown)
+            self.assertTrue(source.cancelled)
+            await self.assert_nothing_left(store)
+
     async def test_stores_that_remember_wait_for_the_lease(self) -> None:
         """Where unfinished blobs stay, none is begun before its lease is committed."""
         store = await self.open_store()
