@@ -13,17 +13,19 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from post3tw.api import types
 from post3tw.cli import main
 from post3tw.model.errors import InsufficientStorage
 from post3tw.model.ids import IdSource
 from post3tw.service.copying import Copying
+from post3tw.service.multipart import Multipart
 from post3tw.service.objects import Objects
 from post3tw.service.store import Store
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
 from post3tw.storage.index.transactions.buckets import find_bucket
 from post3tw.storage.integrity import fsck
-from post3tw.storage.integrity.rules import Row, Rule
+from post3tw.storage.integrity.rules import RULES, Row, Rule
 from post3tw.storage.interfaces import ITransaction
 from post3tw.storage.threads import NoThreads
 from post3tw.testing.blob_fixture import noise
@@ -31,7 +33,7 @@ from tests.backends import new_server, open_postgres, started
 from tests.hostile.ledger import Writer
 from tests.hostile.raw import Client
 from tests.service.object_case import ObjectCase
-from tests.service.stores import make_bucket
+from tests.service.stores import BytesBody, admitted, make_bucket
 from tests.storage.integrity.damaging import flip_blob, flip_file
 from tests.storage.integrity.directory import DirectoryCase, tree
 from tests.storage.postgresql.databases import empty_database
@@ -138,6 +140,58 @@ class FsckTests(DirectoryCase):
         self.assertIn(f"{300 + 9} objects", said)
         found = {line.split(":")[2].rpartition("/")[2].encode() for line in said.splitlines() if "its row" in line}
         self.assertEqual(found, lost)
+
+    async def test_damaged_rows_of_parts_and_uploads(self) -> None:
+        """Where rows of parts or uploads are in a destroyed page, that is told of whoever has them, all others are
+        read, and a scrub as well as fsck comes to its end."""
+
+        async def fill(store: Store) -> None:
+            bucket = await store.index.read(lambda tx: find_bucket(tx, "", "bucket"))
+            assert bucket is not None
+            multipart = Multipart(store)
+            for number in range(120):
+                create = types.CreateMultipartUploadInput(key=f"upload{number:03}")
+                made = await multipart.create_multipart_upload(admitted("CreateMultipartUpload", bucket), create)
+                for part in range(1, 3):
+                    put = types.UploadPartInput(key=create.key, part_number=part, upload_id=made.upload_id)
+                    await multipart.upload_part(
+                        admitted("UploadPart", bucket), put, BytesBody(noise(9, 10 * number + part))
+                    )
+
+        await self.at_work(fill)
+        whole = (self.path / "index.sqlite3").read_bytes()
+        ((root,),) = self.sql("SELECT rootpage FROM sqlite_master WHERE name = 'uploads'")
+        ((parts,),) = self.sql("SELECT rootpage FROM sqlite_master WHERE name = 'parts'")
+        said = {}
+        for table, page in (("uploads", root), ("parts", parts)):
+            leaf = int.from_bytes(whole[(page - 1) * 4096 + 8 :][:4]) - 1  # the rightmost, of an inner page
+            self.assertIn(whole[leaf * 4096], (10, 13), table)
+            with open(self.path / "index.sqlite3", "r+b") as file:
+                file.seek(leaf * 4096)
+                file.write(bytes(4096))
+            said[table] = self.fsck(status=1)
+            (self.path / "index.sqlite3").write_bytes(whole)
+        for table, words in (("uploads", "the row of the upload"), ("parts", "rows of its parts")):
+            damaged = [line for line in said[table].splitlines() if words in line]
+            self.assertTrue(0 < len(damaged) < 120, said[table])
+            self.assertIn("129 objects", said[table])
+
+    def test_more_than_are_shown(self) -> None:
+        """Of very many rows with the same fault the first are shown, and how many more there are is said."""
+        self.sql("DELETE FROM blob_references")
+        self.patch(fsck, "LIMIT", 2)
+        self.assertIn("blob forgotten: 1 more: nobody has this blob", self.fsck("--quick", status=1))
+        counts = json.loads(self.fsck("--quick", "--json", status=1).splitlines()[-1])
+        self.assertEqual(counts["found"]["blob forgotten"], 3)
+
+    def test_a_rule_that_cannot_be_looked_at(self) -> None:
+        """What cannot be said because the index cannot be read is a finding, and the other rules are looked at."""
+        self.sql("DELETE FROM blob_references")
+        broken = {"first": Rule("all is well", "SELECT nothing FROM nowhere LIMIT ?"), **RULES}
+        self.patch(fsck, "RULES", broken)
+        said = self.fsck("--quick", status=1)
+        self.assertIn("whether all is well cannot be said: ", said)
+        self.assertIn("reference missing", said)
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ Everything is read in a coroutine that never waits, because a program has nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -63,6 +63,7 @@ class Finding:
         why: what is wrong with it.
         repair: what was done, or could be, about it; "" for nothing.
         repaired: whether it was done.
+        count: how many of the kind this stands for, where only the first are shown.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Finding:
     why: str
     repair: str = ""
     repaired: bool = False
+    count: int = 1
 
 
 @define
@@ -120,17 +122,25 @@ class Check:
     async def _rows(self) -> None:
         for number, (kind, rule) in enumerate(RULES.items()):
             self.progress("rows", number / len(RULES))
-            repairs = self.repair and rule.repair is not None
-            mended, left = self.subject.change(partial(_repaired, rule=rule)) if repairs else ((), self._broken(rule))
-            for row in mended:
-                self._found(Finding(kind, self._row_name(row), rule.says, "put right", True))
-            repair = "" if repairs or rule.repair is None else "--repair puts it right"
-            for row in left:
-                self._found(Finding(kind, self._row_name(row), rule.says, repair))
+            try:
+                self._rule(kind, rule)
+            except IndexFailed as error:
+                self._found(Finding("database", "the index", f"whether {rule.says} cannot be said: {error}"))
 
-    def _broken(self, rule: Rule) -> list[Row]:
-        found: list[Row] = self.subject.read(partial(_broken, rule=rule))
-        return found
+    def _rule(self, kind: str, rule: Rule) -> None:
+        repairs = self.repair and rule.repair is not None
+        mended: Sequence[Row] = ()
+        if repairs:
+            mended, left = self.subject.change(partial(_repaired, rule=rule))
+        else:
+            left = self.subject.read(partial(_broken, rule=rule))
+        for row in mended:
+            self._found(Finding(kind, self._row_name(row), rule.says, "put right", True))
+        repair = "" if repairs or rule.repair is None else "--repair puts it right"
+        for row in left:
+            self._found(Finding(kind, self._row_name(row), rule.says, repair))
+        if len(left) == LIMIT and (more := self.subject.read(partial(_number, rule=rule)) - LIMIT) > 0:
+            self._found(Finding(kind, f"{more} more", rule.says, repair, count=more))
 
     async def _contents(self) -> None:
         total = self.subject.read(_count)
@@ -142,8 +152,14 @@ class Check:
             reason = await what_is_wrong(held, self._read, self.subject.blobs, self._meter)
             if reason is not None:
                 name = name_of(self._buckets, held.bucket_id, held.key, held.version_id, held.part)
-                healed = self.heal is not None and await self.heal(held)
+                healed = await self._healed(held)
                 self._found(Finding("damaged", name, reason, "brought back" if healed else "", healed))
+
+    async def _healed(self, held: Held) -> bool:
+        try:
+            return self.heal is not None and await self.heal(held)
+        except IndexFailed:  # the page where the bytes would be cannot be used; others can
+            return False
 
     async def _known(self) -> None:
         last = b""
@@ -186,8 +202,8 @@ class Check:
         return True
 
     def _found(self, finding: Finding) -> None:
-        self.found[finding.kind] += 1
-        self.left += not finding.repaired
+        self.found[finding.kind] += finding.count
+        self.left += 0 if finding.repaired else finding.count
         self.report(finding)
 
     def _of_damage(self, damage: Damage) -> Finding:
@@ -206,6 +222,12 @@ class Check:
 
 async def _broken(tx: ITransaction, rule: Rule) -> list[Any]:
     return await tx.all(rule.sql, LIMIT)
+
+
+async def _number(tx: ITransaction, rule: Rule) -> int:
+    """How many rows a rule finds."""
+    row = await tx.one(f"SELECT count(*) FROM ({rule.sql}) found", 1 << 62)
+    return 0 if row is None else int(row[0])
 
 
 async def _repaired(tx: ITransaction, rule: Rule) -> tuple[list[Any], list[Any]]:

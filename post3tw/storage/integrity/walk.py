@@ -6,7 +6,8 @@ is written behind it is met the next time. Going by names rather than by bytes f
 wrong, and knows whose it is.
 
 Where a page of the index cannot be read, the names of what it held usually can: they are in an index of their own. So
-what cannot be read is met as well, one by one, and the walk goes on behind it.
+what cannot be read is met as well, one by one, and the walk goes on behind it. Parts have no names but their numbers:
+each number is tried then.
 
 Copies share a blob; it is enough to look at its bytes once. Of all that refer to it, the one whose reference comes
 first is `first`.
@@ -16,11 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from post3tw.model.version import Placement, Version
 from post3tw.storage.index.rows import (
@@ -42,6 +43,9 @@ Read = Callable[[Transaction[Any]], Awaitable[Any]]
 
 _ROWS = 100
 """Rows of one read."""
+
+MOST_PARTS = 10_000
+"""Numbers of parts end there."""
 
 
 @frozen
@@ -112,16 +116,18 @@ async def everything_held(read: Read, start: Position) -> AsyncGenerator[tuple[P
                 yield position, held
             if version is not None and version.part_count is not None:
                 of = Held(bucket_id, key, version.id, version.seq, version.version_id, 0, Placement(0), None, False)
-                async for part in _parts(read, of):
+                async for part in _parts(read, of, version.part_count):
                     yield position, part
             position = Position(bucket_id, key, seq)
             yield position, None
         if not batch:
             position = Position(upload=b"")
-    while uploads := await read(partial(_uploads_behind, upload=position.upload)):
-        for upload_id, bucket_id, key in uploads:
+    while uploads := await _some_uploads(read, position.upload):
+        for upload_id, bucket_id, key, unreadable in uploads:
             of = Held(bucket_id, key, upload_id, None, "", 0, Placement(0), None, False)
-            async for part in _parts(read, of):
+            if unreadable:
+                yield position, _lost(of, upload_id, f"the row of the upload cannot be read: {unreadable}")
+            async for part in _parts(read, of, MOST_PARTS):
                 yield position, part
             position = Position(upload=upload_id)
             yield position, None
@@ -152,7 +158,10 @@ _PARTS = (
     f"SELECT {PART_COLUMNS}, {_BLOB.format('p')} FROM {FROM_PARTS} WHERE p.owner = ? AND p.number > ?"
     " ORDER BY p.number LIMIT ?"
 )
-_UPLOADS = "SELECT u.id, u.bucket, u.key FROM uploads u WHERE u.id > ? ORDER BY u.id LIMIT ?"
+_PART = f"SELECT {PART_COLUMNS}, {_BLOB.format('p')} FROM {FROM_PARTS} WHERE p.owner = ? AND p.number = ?"
+_UPLOADS = "SELECT u.id, u.bucket, u.key, '' FROM uploads u WHERE u.id > ? ORDER BY u.id LIMIT ?"
+_NAMES_OF_UPLOADS = "SELECT u.id, u.bucket, u.key FROM uploads u WHERE +u.id > ? ORDER BY +u.id LIMIT ?"
+"""The same without a look at the rows: SQLite takes it all from the index over bucket, key and id."""
 
 
 _Met = tuple[int, bytes, int, Version | None, Held | None]
@@ -209,20 +218,67 @@ async def _versions_behind(tx: ITransaction, position: Position, limit: int = _R
     return found
 
 
-async def _parts(read: Read, of: Held) -> AsyncIterator[Held]:
-    number = 0
-    while rows := await read(partial(_parts_behind, owner=of.owner, number=number)):
-        for row in rows:
-            part = part_from_row(row)
-            number = part.number
-            if part.size:
-                one = row[-1] is None or row[-1] == part.id
-                yield Held(of.bucket_id, of.key, of.owner, of.seq, of.version_id, number, part.placement, row[-2], one)
+def _lost(of: Held, place: bytes, reason: str) -> Held:
+    """What stands for rows of a version or an upload that cannot be read."""
+    return evolve(of, owner=place, version_id=UNREADABLE, first=True, unreadable=reason)
 
 
-async def _parts_behind(tx: ITransaction, owner: bytes, number: int) -> list[Any]:
-    return await tx.all(_PARTS, owner, number, _ROWS)
+async def _parts(read: Read, of: Held, most: int) -> AsyncIterator[Held]:
+    """The parts of a version or an upload, which have numbers up to `most`; those that can be read."""
+    number, lost, reason = 0, list[int](), ""
+    while number < most:
+        try:
+            rows = await read(partial(_all, sql=_PARTS, arguments=(of.owner, number, _ROWS)))
+        except IndexFailed as error:
+            reason, tried = str(error), range(number + 1, min(number + _ROWS, most) + 1)
+            rows = await _parts_one_by_one(read, of.owner, tried, lost)
+            number = tried[-1]
+        else:
+            if not rows:
+                break
+            number = part_from_row(rows[-1]).number
+        for part in (_held_part(of, row) for row in rows):
+            if part.placement.size:
+                yield part
+    if lost:
+        where = f"between numbers {lost[0]} and {lost[-1]}" if len(lost) > 1 else f"of number {lost[0]}"
+        place = hashlib.blake2b(of.owner, key=b"parts", digest_size=16).digest()
+        yield _lost(of, place, f"rows of its parts {where} cannot be read: {reason}")
 
 
-async def _uploads_behind(tx: ITransaction, upload: bytes) -> list[Any]:
-    return await tx.all(_UPLOADS, upload, _ROWS)
+async def _parts_one_by_one(read: Read, owner: bytes, numbers: Sequence[int], lost: list[int]) -> list[Any]:
+    """Rows of parts of these numbers; those that cannot be read are added to `lost`."""
+    rows = []
+    for number in numbers:
+        try:
+            rows += await read(partial(_all, sql=_PART, arguments=(owner, number)))
+        except IndexFailed:
+            lost.append(number)
+    return rows
+
+
+def _held_part(of: Held, row: Sequence[Any]) -> Held:
+    part = part_from_row(row)
+    one = row[-1] is None or row[-1] == part.id
+    return Held(of.bucket_id, of.key, of.owner, of.seq, of.version_id, part.number, part.placement, row[-2], one)
+
+
+async def _some_uploads(read: Read, upload: bytes) -> list[tuple[bytes, int, bytes, str]]:
+    """Uploads behind one, each with why its row cannot be read, or ""; none only at the end."""
+    behind = (upload, _ROWS)
+    try:
+        rows: list[tuple[bytes, int, bytes, str]] = await read(partial(_all, sql=_UPLOADS, arguments=behind))
+    except IndexFailed:
+        rows = []
+        for upload_id, bucket_id, key in await read(partial(_all, sql=_NAMES_OF_UPLOADS, arguments=behind)):
+            reason = ""
+            try:
+                await read(partial(_all, sql="SELECT created FROM uploads WHERE id = ?", arguments=(upload_id,)))
+            except IndexFailed as error:
+                reason = str(error)
+            rows.append((upload_id, bucket_id, key, reason))
+    return rows
+
+
+async def _all(tx: ITransaction, sql: str, arguments: Sequence[Any]) -> list[Any]:
+    return await tx.all(sql, *arguments)
