@@ -194,8 +194,8 @@ class Policy:
     """A policy: what `language.parse_policy` makes of a document."""
 
     statements: tuple[Statement, ...]
-    id: str = ""
-    version: str = "2012-10-17"
+    id: str
+    version: str
     denies: bool = field(init=False, repr=False, eq=False)
     """Whether any statement denies anything."""
     _candidates: dict[tuple[str, str | None, str], tuple[Candidates, Candidates]] = field(

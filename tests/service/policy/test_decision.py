@@ -174,6 +174,14 @@ class PolicyTests(DecisionCase):
                 for who in callers * 2:
                     self.assertEqual(decide(request(who), fresh).allowed, alone[who, number], (callers, number, who))
 
+    def test_what_is_remembered_is_bounded(self) -> None:
+        """A policy remembers 1024 callers and begins anew after those."""
+        policy = bucket_policy(statement())
+        for number in range(1025):
+            policy.about("s3:GetObject", Identity(str(number), "", ""))
+            self.assertLessEqual(len(policy._candidates), 1024)
+        self.assertEqual(len(policy._candidates), 1)
+
     def test_keys_are_told_apart(self) -> None:
         """What is remembered of one condition key is not taken for another's value."""
         conditions = [{"StringEquals": {key: "a"}} for key in ("s3:prefix", "s3:delimiter", "s3:prefix")]
