@@ -80,7 +80,8 @@ SUSPECTS = {
         Suspect("post3tw.service.policy.actions", _POLICY),
         Suspect("post3tw.service.policy.keys", _POLICY),
         Suspect(
-            "post3tw.service.authorization", (*_ACCESS, "tests.service.test_buckets", "tests.service.test_honoured")
+            "post3tw.service.authorization",
+            (*_ACCESS, "tests.service.test_buckets", "tests.service.test_honoured", "tests.service.test_store"),
         ),
         Suspect("post3tw.service.judge", _ACCESS),
         Suspect("post3tw.service.demands", ("tests.service.test_demands", *_ACCESS)),
