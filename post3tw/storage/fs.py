@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.blobs.files import FileBlobs
+from post3tw.storage.blobs.recent import recent_bytes
 from post3tw.storage.crew import Crew
 from post3tw.storage.datadir import DataDirectory
 from post3tw.storage.files import Files
@@ -87,6 +88,7 @@ class FileBackend:
                 durable=durability == "full",
                 mark="" if crew is None else f".{crew.number}",
                 alone=crew is None or crew.first,
+                recent=recent_bytes(1 if crew is None else crew.count),
             ),
             space=place,
             leadership=crew,

@@ -199,7 +199,7 @@ class Run:
         if blob is None:
             return None, 0
         name = blob.hex()
-        return self.data / "blobs" / name[-4:-2] / name[-2:] / name, start
+        return self.data / "blobs" / name[6:8] / name, start
 
     def spoil_files(self, targets: list[Target]) -> list[Target]:
         """Cut blobs short, remove them, swap them with each other, a third each; which ones it was."""

@@ -126,7 +126,7 @@ class Run:
         except StoreRefused:
             return False
         at_once(place.stop())
-        begun = any(path.is_file() for path in directory.rglob("blobs/*/*/*"))
+        begun = any(path.is_file() for path in directory.rglob("blobs/**/*"))
         self._expect(not begun or (directory / "index.sqlite3").exists(), "blobs without an index would be served")
         return True
 

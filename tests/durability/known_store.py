@@ -37,7 +37,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def _blobs(path: Path) -> dict[str, bytes]:
-    return {blob.name: blob.read_bytes() for blob in path.glob("blobs/*/*/*")}
+    return {blob.name: blob.read_bytes() for blob in path.rglob("blobs/**/*") if blob.is_file()}
 
 
 def _rows(path: Path, table: str) -> list[tuple[Any, ...]]:

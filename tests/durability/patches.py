@@ -17,6 +17,7 @@ from post3tw.model.errors import CorruptedData, NoSuchKey
 from post3tw.service import reading, timers
 from post3tw.storage import sweep
 from post3tw.storage.blobs.files import FileBlobs, FileReader, FileWriter
+from post3tw.storage.blobs.places import Places
 from post3tw.storage.files import Files, OpenFile
 from post3tw.storage.index.job import Job
 from post3tw.storage.index.sqlite import checkpoints, index, migrations
@@ -86,11 +87,7 @@ def no_directory_sync() -> None:
 def no_parent_sync() -> None:
     """The directory of a blob is synced, but not the name that it has itself."""
 
-    def careless(self: FileBlobs, directory: str) -> list[str]:
-        os.makedirs(directory, exist_ok=True)
-        return []
-
-    put(FileBlobs, "prepare_directory", careless)
+    put(Places, "keep_directory", _nothing)
 
 
 def synchronous_normal() -> None:
@@ -142,7 +139,7 @@ def early_unlink() -> None:
         await release(tx, holder, placement, now)
         if placement is not None and placement.blob is not None:
             name = placement.blob.hex()
-            (directory / name[-4:-2] / name[-2:] / name).unlink(missing_ok=True)
+            (directory / name[6:8] / name).unlink(missing_ok=True)
 
     release = rows.release
     for module in (versions, parts):

@@ -108,7 +108,7 @@ class Bench:
         self._laid[path] = key
 
     def _identity(self, blob: str) -> object:
-        return self._laid.get(f"{_DATA}/blobs/{blob[-4:-2]}/{blob[-2:]}/{blob}")
+        return self._laid.get(f"{_DATA}/blobs/{blob[6:8]}/{blob}")
 
     def _notice_what_is_left(self) -> None:
         """Recovery has written to the index, removed files, and made directories that were not there."""

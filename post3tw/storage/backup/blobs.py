@@ -129,14 +129,14 @@ class BlobCopy:
 def is_there(target: FileBlobs, blob_id: bytes, size: int) -> bool:
     """Whether a blob is there, durably: whoever named it had synced it, but may have been killed before the name was.
     One that is too short or too long is none, and is removed."""
-    files, path = target.files, target.path(blob_id)
+    files, path = target.files, target.find(blob_id)
     with files.errors(path):
         try:
             found = files.call(os.lstat, path).st_size
         except FileNotFoundError:
             return False
     if found == size:
-        target.keep_name(blob_id)
+        target.places.keep(path)
         return True
     files.unlink(path)
     return False

@@ -111,17 +111,17 @@ async def copy_blobs(data_dir: str, backup: Backup, progress: Progress) -> tuple
     copied = size = 0
     with backup.written(BLOBS_ONLY), copying(data_dir):
         async for batch in source.batches():
-            progress("blobs", batch[0][-2] / 256)  # directories are named after these bytes
+            progress("blobs", int(os.path.relpath(source.find(batch[0]), source.directory)[:2], 16) / 256)
             for blob_id in batch:
                 with suppress(FileNotFoundError):  # a write that was given up when it was done
-                    if not is_there(backup.blobs, blob_id, os.path.getsize(source.path(blob_id))):
+                    if not is_there(backup.blobs, blob_id, os.path.getsize(source.find(blob_id))):
                         size += await _copy_as_it_is(source, backup.blobs, blob_id)
                         copied += 1
     return copied, size
 
 
 async def _copy_as_it_is(source: FileBlobs, target: FileBlobs, blob_id: bytes) -> int:
-    reader, done = source.files.open(source.path(blob_id)), 0
+    reader, done = source.files.open(source.find(blob_id)), 0
     writer = await target.create(blob_id)
     try:
         while data := reader.read(done, _PIECE):

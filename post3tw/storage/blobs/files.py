@@ -1,21 +1,18 @@
 """Blobs as files.
 
-Theory of operation. A blob is written to `tmp/<id>` and renamed to `blobs/<ab>/<cd>/<id>` when it is complete; then
-the file is synced, then the directory. In this order one commit of the file system's journal does for all. Only then
-may a row refer to the blob: a name in `blobs/` that no row refers to may be anything, one that a row refers to is a
-whole blob. Everything in `tmp/` when the server starts is left over from a process that died. Names are 32 hex digits
-made from ids, never from anything a client sent; `abcd` are an id's last two bytes, which are random, where its first
-are the time.
-
-Directories appear when a blob first needs them, and their own names are synced then. A directory that exists was
-perhaps made just before a power cut, so the first use in each process syncs its name again.
+Theory of operation. A blob is written to `tmp/<id>` and renamed to its place in `blobs/` when it is complete
+(`places.py`); then the file is synced, then the directory, by one sync for all whose names wait for it. In this order
+one commit of the file system's journal does for all. Only then may a row refer to the blob: a name in `blobs/` that no
+row refers to may be anything, one that a row refers to is a whole blob. Everything in `tmp/` when the server starts is
+left over from a process that died. Names are 32 hex digits made from ids, never from anything a client sent.
 
 Where several processes of a server keep blobs in one directory, each marks the names of its unfinished ones, and
 whoever takes the place of one that died removes what has its mark.
 
 A blob of 16 MiB and more passes through the system's memory instead of filling it: every 8 MiB what was written is
 sent on its way to the disk, and what has arrived there is forgotten. The sync at the end has little left to do then,
-and one large upload does not drive everything else out of memory (docs/decisions/0005).
+and one large upload does not drive everything else out of memory (docs/decisions/0005). Of smaller ones those stay
+that were written last (`recent.py`).
 
 What may wait for the disk runs in a pool of threads. When a caller is cancelled its thread goes on, so both ends guard
 themselves: a writer takes one step at a time and none after it was abandoned; a reader that was closed before its file
@@ -37,14 +34,13 @@ from attrs import define, field
 from zope.interface import implementer
 
 from post3tw.model.errors import CorruptedData, DomainError, StorageFailed
+from post3tw.storage.blobs.places import Places
+from post3tw.storage.blobs.recent import Recent
 from post3tw.storage.files import Files, OpenFile
 from post3tw.storage.interfaces import IBlobInventory, IBlobReader, IBlobStore, IBlobWriter
 from post3tw.storage.threads import IThreads
 
-_NAME = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"[0-9a-f]{32}((?:\.\d+)?)")
-_FANOUT = re.compile(r"[0-9a-f]{2}")
-
 
 _FAMILIAR = 4096
 """Blobs whose names and inodes the system certainly still has in memory."""
@@ -71,6 +67,7 @@ class FileBlobs:
             the file system's journal.
         replaces: whether a blob takes the place of one of the same id; it has to be `named_last`, so that there always
             is one that is whole on the disk.
+        recent: bytes of blobs below 16 MiB that stay in memory though nobody has read them since they were written.
     """
 
     files: Files
@@ -82,9 +79,15 @@ class FileBlobs:
     alone: bool = True
     named_last: bool = False
     replaces: bool = False
+    recent: int = 64 * 1024 * 1024
     forgets_unfinished: ClassVar[bool] = True
-    _ready: set[str] = field(factory=set, init=False, repr=False)
+    places: Places = field(init=False, repr=False)
+    written: Recent = field(init=False, repr=False)
     _familiar: dict[str, None] = field(factory=dict, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.places = Places(self.files, self.directory, self.durable)
+        self.written = Recent(self.recent)
 
     async def start(self) -> None:
         """Remove what an earlier process left half written."""
@@ -97,7 +100,8 @@ class FileBlobs:
 
     async def create(self, blob_id: bytes) -> FileWriter:
         """Begin a blob under an id never used before."""
-        writer = FileWriter(self, self.path(blob_id), os.path.join(self.temporary, blob_id.hex() + self.mark))
+        path = self.find(blob_id) if self.replaces else self.path(blob_id)
+        writer = FileWriter(self, path, os.path.join(self.temporary, blob_id.hex() + self.mark))
         try:
             await self.threads.run(writer.begin)
         except BaseException:
@@ -108,7 +112,8 @@ class FileBlobs:
     async def open(self, blob_id: bytes) -> FileReader:
         """Open for reading; CorruptedData when the blob is not there."""
         path = self.path(blob_id)
-        reader = FileReader(self.files, self.threads, blob_id, path)
+        reader = FileReader(self.places, self.threads, blob_id, path)
+        self.written.drop(path)
         try:
             if path in self._familiar:
                 reader.begin()
@@ -122,22 +127,25 @@ class FileBlobs:
 
     async def delete(self, blob_ids: Iterable[bytes]) -> None:
         """Remove blobs; ids that are not there are no error."""
-        await self.threads.run(self._delete, [self.path(blob_id) for blob_id in blob_ids])
+        await self.threads.run(self.places.remove, list(blob_ids))
 
     async def batches(self) -> AsyncIterator[list[bytes]]:
         """The ids of finished blobs, a directory at a time."""
-        for first in await self.threads.run(self._fanout, self.directory):
-            for second in await self.threads.run(self._fanout, first):
-                yield await self.threads.run(self._ids_in, second)
+        for directory in await self.threads.run(self.places.directories):
+            if found := await self.threads.run(self.places.ids_in, directory):
+                yield found
 
     async def blob_ids(self) -> list[bytes]:
         """Every finished blob's id."""
         return [blob_id async for batch in self.batches() for blob_id in batch]
 
     def path(self, blob_id: bytes) -> str:
-        """Where a finished blob is."""
-        name = blob_id.hex()
-        return os.path.join(self.directory, name[-4:-2], name[-2:], name)
+        """Where a finished blob is, unless the store is an old one; see `find`."""
+        return self.places.path(blob_id)
+
+    def find(self, blob_id: bytes) -> str:
+        """Where a finished blob is; takes looking."""
+        return self.places.find(blob_id)
 
     def remember(self, path: str) -> None:
         """The system knows this name and file, and will for a while."""
@@ -146,53 +154,19 @@ class FileBlobs:
         if len(self._familiar) > _FAMILIAR:
             del self._familiar[next(iter(self._familiar))]
 
-    def prepare_directory(self, directory: str) -> list[str]:
-        """Make sure that a directory, and those between it and ours, exist. Runs in a thread.
-
-        Returns those whose names may not be durable yet, for `keep_names`.
-        """
-        if directory == self.directory or directory in self._ready:
-            return []
-        unsure = self.prepare_directory(os.path.dirname(directory))
-        self.files.make_directory(directory)
-        return [*unsure, directory]
-
-    def keep_names(self, directories: list[str]) -> None:
-        """Make the names of directories durable. Runs in a thread."""
-        for directory in directories:
-            if self.durable:
-                self.files.sync_directory(os.path.dirname(directory))
-            self._ready.add(directory)
-
-    def keep_name(self, blob_id: bytes) -> None:
-        """Make the name of a blob durable that an earlier process gave it, and perhaps did not live to sync."""
-        directory = os.path.dirname(self.path(blob_id))
-        unsure = self.prepare_directory(directory)
-        if unsure and self.durable:  # otherwise this process has synced the directory after that
-            self.files.sync_directory(directory)
-        self.keep_names(unsure)
+    def make_room(self) -> None:
+        """Have the system forget what was written a while ago and not read since. Runs in a thread."""
+        for path in self.written.overdue():
+            with suppress(DomainError, FileNotFoundError):
+                file = self.files.open(path)
+                file.forget(0)
+                file.close()
 
     def _clear_temporary(self) -> None:
         for name in self.files.names(self.temporary):
             left_over = _UNFINISHED.fullmatch(name)
             if left_over is not None and (self.alone or left_over[1] == self.mark):
                 self.files.unlink(os.path.join(self.temporary, name))
-
-    def _delete(self, paths: list[str]) -> None:
-        for path in paths:
-            self.files.unlink(path)
-        if not self.durable:
-            return
-        # Also where there was nothing: an earlier attempt may have failed, or died, between removing and syncing.
-        for directory in sorted({os.path.dirname(path) for path in paths}):
-            if self.files.exists(directory):
-                self.files.sync_directory(directory)
-
-    def _ids_in(self, directory: str) -> list[bytes]:
-        return [bytes.fromhex(name) for name in self.files.names(directory) if _NAME.fullmatch(name)]
-
-    def _fanout(self, directory: str) -> list[str]:
-        return [os.path.join(directory, name) for name in self.files.names(directory) if _FANOUT.fullmatch(name)]
 
 
 @implementer(IBlobWriter)
@@ -222,6 +196,8 @@ class FileWriter:
         """Make it durable, then visible."""
         await self._store.threads.run(self.complete)
         self._store.remember(self._path)
+        if not self._forgotten:
+            self._store.written.add(self._path, self._written)
 
     async def abandon(self) -> None:
         """Forget it. What cannot be removed now is removed at the next start."""
@@ -243,6 +219,7 @@ class FileWriter:
             except FileExistsError:
                 raise StorageFailed(path=self._path, reason="a blob of this id exists") from None
             self._usable = True
+        self._store.make_room()  # here, where nobody waits for it: the body is still coming
 
     def append(self, data: bytes) -> None:
         """Write to the end of the temporary file."""
@@ -257,21 +234,23 @@ class FileWriter:
 
     def complete(self) -> None:
         """Rename, sync (or the other way round), close, sync the directory."""
-        store, directory = self._store, os.path.dirname(self._path)
+        store, places, directory = self._store, self._store.places, os.path.dirname(self._path)
         with self._lock:
             file = self._take()
-            unsure = store.prepare_directory(directory)
+            known = places.prepare(directory)
             if store.durable and store.named_last:
                 file.sync()
             store.files.rename(self._temporary, self._path)
+            named = places.syncs(directory).moment()
             if store.durable and not store.named_last:
                 file.sync()
             if self._forgotten:
                 file.forget(0)
             file.close()
             if store.durable:
-                store.files.sync_directory(directory)
-            store.keep_names(unsure)
+                places.syncs(directory).keep(named)
+            if not known:
+                places.keep_directory(directory)
 
     def discard(self) -> None:
         """Close and remove the file wherever it is by now."""
@@ -300,7 +279,7 @@ class FileWriter:
 class FileReader:
     """A blob being read. `_disk` says that a thread was needed, and may be at work still."""
 
-    _files: Files
+    _places: Places
     _threads: IThreads
     _blob_id: bytes
     _path: str
@@ -337,9 +316,16 @@ class FileReader:
             if self._closed:
                 return
             try:
-                self._file = self._files.open(self._path)
+                self._file = self._open()
             except FileNotFoundError:
                 raise CorruptedData(blob=self._blob_id.hex()) from None
+
+    def _open(self) -> OpenFile:
+        files = self._places.files
+        try:
+            return files.open(self._path)
+        except FileNotFoundError:
+            return files.open(self._places.old_path(self._blob_id))
 
     def _end(self) -> None:
         with self._lock, suppress(DomainError):

@@ -79,7 +79,7 @@ class Directory:
     def set_aside(self, blob_id: bytes) -> str | None:
         """See Subject. It goes to DATA/lost."""
         files, lost = self.place.files, self._lost()
-        source, target = self.blobs.path(blob_id), os.path.join(lost, blob_id.hex())
+        source, target = self.blobs.find(blob_id), os.path.join(lost, blob_id.hex())
         files.rename(source, target)
         files.sync_directory(lost)
         files.sync_directory(os.path.dirname(source))
@@ -88,7 +88,7 @@ class Directory:
     def keep_lost(self, blob_id: bytes) -> None:
         """Let a damaged blob, if there is anything of it, have a name in DATA/lost besides its own: another is about to
         take its place."""
-        source = self.blobs.path(blob_id)
+        source = self.blobs.find(blob_id)
         if not self.place.files.exists(source):
             return
         lost = self._lost()

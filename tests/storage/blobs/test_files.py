@@ -23,6 +23,8 @@ from tests.service.bodies import HeldThreads
 from tests.storage.faulty import FaultyFiles, open_files
 
 NAME = "000102030405060708090a0b0c0d0e0f"
+NEAR, FAR = ONE[:4] + b"another one!", b"far away from it"
+"""In the same directory as ONE, and in another."""
 
 
 def store_in(directory: str, files: Files, threads: IThreads, *, durable: bool = True) -> FileBlobs:
@@ -128,14 +130,14 @@ class FilesOnDiskTests(TestCase):
             reader.close()
 
     async def test_layout(self) -> None:
-        """A blob's file is named after its id and lies under its last two bytes."""
+        """A blob's file is named after its id and lies under its fourth byte."""
         await self.put(await self.start())
-        self.assertEqual(self.found(), [f"blobs/0e/0f/{NAME}"])
+        self.assertEqual(self.found(), [f"blobs/03/{NAME}"])
 
     async def test_private(self) -> None:
         """Files and directories are ours alone."""
         await self.put(await self.start())
-        for path, mode in (("blobs/0e", 0o700), ("blobs/0e/0f", 0o700), (f"blobs/0e/0f/{NAME}", 0o600)):
+        for path, mode in (("blobs/03", 0o700), (f"blobs/03/{NAME}", 0o600)):
             self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.directory, path)).st_mode), mode)
 
     async def test_unfinished_is_elsewhere(self) -> None:
@@ -159,13 +161,11 @@ class FilesOnDiskTests(TestCase):
         self.assertEqual(
             done,
             [
-                ("mkdir", f"{blobs}/0e"),
-                ("mkdir", f"{blobs}/0e/0f"),
+                ("mkdir", f"{blobs}/03"),
                 ("rename", temporary),
                 ("fdatasync", temporary),
-                ("fsync", f"{blobs}/0e/0f"),
+                ("fsync", f"{blobs}/03"),
                 ("fsync", blobs),
-                ("fsync", f"{blobs}/0e"),
             ],
         )
 
@@ -183,12 +183,12 @@ class FilesOnDiskTests(TestCase):
         await self.put(await self.start())
         files = FaultyFiles()
         store = store_in(self.directory, files, NoThreads())
-        store.keep_name(ONE)
-        names = [f"{store.directory}/0e/0f", store.directory, f"{store.directory}/0e"]
+        store.places.keep(store.path(ONE))
+        names = [f"{store.directory}/03", store.directory]
         self.assertEqual(files.called("fsync"), names)
-        store.keep_name(ONE)
-        await self.put(store, b"another " + ONE[8:])
-        store.keep_name(b"another " + ONE[8:])
+        store.places.keep(store.path(ONE))
+        await self.put(store, NEAR)
+        store.places.keep(store.path(NEAR))
         self.assertEqual(files.called("fsync"), [*names, names[0]])
 
     async def put_large(self, store: FileBlobs, frames: int) -> list[str]:
@@ -223,11 +223,11 @@ class FilesOnDiskTests(TestCase):
         store = await self.start()
         await self.put(store)
         self.files.calls.clear()
-        await self.put(store, b"another " + ONE[8:])
+        await self.put(store, NEAR)
         self.assertEqual(self.files.called("mkdir"), [])
-        self.assertEqual(self.files.called("fsync"), [f"{store.directory}/0e/0f"])
-        await self.put(store, ONE[:15] + b"\xff")
-        self.assertEqual(self.files.called("mkdir"), [f"{store.directory}/0e/ff"])
+        self.assertEqual(self.files.called("fsync"), [f"{store.directory}/03"])
+        await self.put(store, ONE[:3] + b"\xff" + ONE[4:])
+        self.assertEqual(self.files.called("mkdir"), [f"{store.directory}/ff"])
 
     async def test_old_directories_are_synced_again(self) -> None:
         """A directory that an earlier process made may not be durable yet, so its name is synced at first use."""
@@ -235,8 +235,8 @@ class FilesOnDiskTests(TestCase):
         files = FaultyFiles()
         store = store_in(self.directory, files, NoThreads())
         await store.start()
-        await self.put(store, b"another " + ONE[8:])
-        self.assertEqual(files.called("fsync"), [f"{store.directory}/0e/0f", store.directory, f"{store.directory}/0e"])
+        await self.put(store, NEAR)
+        self.assertEqual(files.called("fsync"), [f"{store.directory}/03", store.directory])
 
     async def test_relaxed(self) -> None:
         """Relaxed durability syncs nothing."""
@@ -249,10 +249,10 @@ class FilesOnDiskTests(TestCase):
         """The directories of deleted blobs are synced, each once; one that does not exist is not."""
         store = await self.start()
         await self.put(store)
-        await self.put(store, b"another " + ONE[8:])
+        await self.put(store, NEAR)
         self.files.calls.clear()
-        await store.delete([ONE, b"another " + ONE[8:], TWO])
-        self.assertEqual(self.files.called("fsync"), [f"{store.directory}/0e/0f"])
+        await store.delete([ONE, NEAR, TWO])
+        self.assertEqual(self.files.called("fsync"), [f"{store.directory}/03"])
 
     async def test_delete_again(self) -> None:
         """What was removed by an attempt that could not sync is synced by the next, or it might come back unknown."""
@@ -264,7 +264,7 @@ class FilesOnDiskTests(TestCase):
         self.files.fail.clear()
         self.files.calls.clear()
         await store.delete([ONE])
-        self.assertEqual(self.files.called("fsync"), [f"{store.directory}/0e/0f"])
+        self.assertEqual(self.files.called("fsync"), [f"{store.directory}/03"])
 
     async def test_start_clears_leftovers(self) -> None:
         """Half-written blobs of an earlier process are removed, and nothing that we did not name."""
@@ -275,13 +275,13 @@ class FilesOnDiskTests(TestCase):
             with open(os.path.join(self.directory, name), "w"):
                 pass
         await store.start()
-        self.assertEqual(self.found(), sorted([*keep, f"blobs/0e/0f/{NAME}"]))
+        self.assertEqual(self.found(), sorted([*keep, f"blobs/03/{NAME}"]))
 
     async def test_inventory_ignores_strangers(self) -> None:
         """Files that we did not name are not blobs."""
         store = await self.start()
         await self.put(store)
-        for name in ("blobs/note", "blobs/0e/note", "blobs/0e/0f/note"):
+        for name in ("blobs/note", "blobs/03/note"):
             with open(os.path.join(self.directory, name), "w"):
                 pass
         os.mkdir(os.path.join(self.directory, "blobs/lost+found"))
@@ -333,7 +333,7 @@ class FilesOnDiskTests(TestCase):
     async def test_failed_directory_sync(self) -> None:
         """A blob whose name could not be made durable is not acknowledged, and goes."""
         store = await self.start()
-        await self.put(store, b"another " + ONE[8:])
+        await self.put(store, NEAR)
         self.files.fail["fsync"] = errno.EIO
         with self.assertRaises(StorageFailed):
             await self.put(store)
@@ -342,7 +342,7 @@ class FilesOnDiskTests(TestCase):
     async def test_full_disk(self) -> None:
         """A full disk is InsufficientStorage wherever it shows, and leaves nothing; reads and deletes go on."""
         store = await self.start()
-        await self.put(store, TWO)
+        await self.put(store, FAR)
         for call in ("open", "write", "fdatasync", "mkdir", "fsync", "rename"):
             self.files.fail[call] = errno.ENOSPC
             with self.assertRaises(InsufficientStorage):
@@ -351,8 +351,8 @@ class FilesOnDiskTests(TestCase):
             self.assertEqual(len(self.found()), 1, call)
         self.assertEqual(self.full, 6)
         self.files.fail["write"] = errno.ENOSPC
-        self.assertEqual(await self.get(store, TWO, 5), b"bytes")
-        await store.delete([TWO])
+        self.assertEqual(await self.get(store, FAR, 5), b"bytes")
+        await store.delete([FAR])
         self.assertEqual(self.found(), [])
 
     async def test_short_writes(self) -> None:

@@ -103,7 +103,7 @@ class DirectoryCase(TestCase):
         """The file of an object's blob."""
         ((blob,),) = self.sql("SELECT blob FROM versions WHERE key = ?", key.encode())
         name: str = blob.hex()
-        return self.path / "blobs" / name[-4:-2] / name[-2:] / name
+        return self.path / "blobs" / name[6:8] / name
 
     def cleanup(self, call: Any) -> None:
         """Run a coroutine function at the end."""
