@@ -173,6 +173,21 @@ class ConditionsTests(AccessCase):
         await self.call(BOB, "CopyObject", bucket="bobs", copy_source=f"bucket/key?versionId={first}")
         await self.refused(AccessDenied, BOB, "GetObject", version_id=second)
         await self.refused(AccessDenied, BOB, "CopyObject", bucket="bobs", copy_source=f"bucket/key?versionId={second}")
+        await self.allow({"Action": "s3:DeleteObjectVersion", "Condition": only_first})
+        entries = [types.ObjectIdentifier(key="key", version_id=version) for version in (first, second)]
+        answer = await self.call(BOB, "DeleteObjects", delete=types.Delete(objects=entries))
+        self.assertEqual([entry.version_id for entry in answer.deleted], [first])
+        self.assertEqual([error.version_id for error in answer.errors], [second])
+
+    async def test_whose_bucket_it_is(self) -> None:
+        """A condition on the bucket's tenant is about the bucket that is read, be it the source of a copy."""
+        await self.call(EVE, "CreateBucket", bucket="bucket")
+        await self.call(EVE, "PutObject")
+        own = {"StringEquals": {"s3:ResourceAccount": "lab"}}
+        await self.allow({"Action": "s3:GetObject", "Condition": own}, owner=EVE)
+        await self.call(BOB, "CreateBucket", bucket="bobs")
+        await self.call(BOB, "GetObject", bucket="lab:bucket")
+        await self.call(BOB, "CopyObject", bucket="bobs", copy_source="lab:bucket/key")
 
     async def test_keys_are_literal(self) -> None:
         """PAR-2: a key is what it is spelt as, to a policy as to the store; dots and slashes lead nowhere."""
