@@ -181,6 +181,7 @@ class PolicyTests(DecisionCase):
             policy.about("s3:GetObject", Identity(str(number), "", ""))
             self.assertLessEqual(len(policy._candidates), 1024)
         self.assertEqual(len(policy._candidates), 1)
+        self.assertEqual(policy, bucket_policy(statement()))
 
     def test_keys_are_told_apart(self) -> None:
         """What is remembered of one condition key is not taken for another's value."""
