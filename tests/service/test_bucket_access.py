@@ -225,6 +225,7 @@ class PaymentTests(AccessCase):
         """Where the requester pays, others than the owner must say that they know; nobody else is let in."""
         await self.call(ADA, "PutObject")
         await self.call(ADA, "PutBucketPolicy", policy=policy())
+        self.assertIsNone((await self.call(BOB, "GetObject", request_payer="requester")).request_charged)
         configuration = types.RequestPaymentConfiguration(payer="Requester")
         await self.call(ADA, "PutBucketRequestPayment", request_payment_configuration=configuration)
         self.assertIsNone((await self.call(ADA, "GetObject")).request_charged)

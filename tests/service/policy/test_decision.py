@@ -123,6 +123,17 @@ class PolicyTests(DecisionCase):
                     request(identity, attached=attached), bucket, ObjectAccess("ada", acl), Reason.STATEMENT
                 )
 
+    def test_what_may_deny(self) -> None:
+        """A bucket denies when a statement does, or when something cannot be read; then nobody is let in unasked."""
+        for bucket, denies in (
+            (UNIFORM, False),
+            (bucket_with(statement()), False),
+            (bucket_with(statement(), GET_DENIED), True),
+            (evolve(UNIFORM, unreadable=frozenset({"policy"})), True),
+            (bucket_with(statement(), unreadable=frozenset({"acl"})), True),
+        ):
+            self.assertIs(bucket.denies, denies)
+
     def test_own_policy(self) -> None:
         """No bucket policy locks the owner and administrators out of the policy itself; all others it does."""
         bucket = bucket_with(statement("Deny", **EVERYTHING), statement(**EVERYTHING))
