@@ -110,20 +110,29 @@ class ChangeTests(AccessCase):
         self.assertEqual([error.code for error in output.errors], ["AccessDenied"])
 
     async def test_by_document(self) -> None:
-        """What is decided by its document is decided by it again."""
+        """What is decided by its document is decided by it again, whether the policy went or became another."""
         await self.call(ADA, "PutObject")
         method = self.service.operations()["PutObjectTagging"]
-        input = types.PutObjectTaggingInput(bucket="bucket", key="key")
-        caller = await self.admitted("PutObjectTagging", input)
-        input.tagging = types.Tagging(tag_set=[])
-        store_change, forbid = type(self.store).change, self.forbid
+        store_change = type(self.store).change
+        for forbid in (self.let_read_only, self.forbid):
+            input = types.PutObjectTaggingInput(bucket="bucket", key="key")
+            caller = await self.admitted("PutObjectTagging", input)
+            input.tagging = types.Tagging(tag_set=[])
 
-        async def change(store: Any, *arguments: Any, **options: Any) -> Any:
-            await forbid()
-            return await store_change(store, *arguments, **options)
+            async def change(store: Any, *arguments: Any, forbid: Any = forbid, **options: Any) -> Any:
+                await forbid()
+                return await store_change(store, *arguments, **options)
 
-        self.patch(type(self.store), "change", change)
-        await self.assertFailure(ensureDeferred(method(caller, input)), AccessDenied)
+            patched = self.patch(type(self.store), "change", change)
+            await self.assertFailure(ensureDeferred(method(caller, input)), AccessDenied)
+            patched.restore()
+            await self.allow({"Action": "s3:PutObjectTagging"})
+
+    async def let_read_only(self) -> None:
+        """The policy becomes one that allows to read, as if another node had put it."""
+        reading = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [reading]}).encode()
+        await self.store.index.run(lambda tx: put_document(tx, self.bucket_id, POLICY_KIND, policy))
 
     async def test_another_bucket_of_the_name(self) -> None:
         """A bucket that was deleted, and made again by another, is not the one that was admitted."""
