@@ -233,6 +233,9 @@ class PaymentTests(AccessCase):
         self.assertEqual(charged.request_charged, "requester")
         await self.refused(AccessDenied, BOB, "GetObject")
         await self.refused(AccessDenied, NOBODY, "GetObject", request_payer="requester")
+        await self.call(BOB, "CreateBucket", bucket="bobs")
+        await self.refused(AccessDenied, BOB, "CopyObject", bucket="bobs")
+        await self.call(BOB, "CopyObject", bucket="bobs", request_payer="requester")
 
 
 class NewBucketsTests(AccessCase):

@@ -100,6 +100,13 @@ class AttachedPolicyTests(DecisionCase):
                     request(identity, action, attached=(self.READING, denying)), UNIFORM, OWNERS, Reason.STATEMENT
                 )
 
+    def test_deny_beside_the_buckets_policy(self) -> None:
+        """A bucket's policy takes nothing of that away, whatever it allows."""
+        denying = attached_policy(GET_DENIED)
+        for bucket in (bucket_with(statement()), bucket_with(GET_DENIED), UNIFORM):
+            self.assert_may_not(request(ADA, attached=(self.READING, denying)), bucket, reason=Reason.STATEMENT)
+        self.assert_may_not(request(ADA, attached=(self.READING,)), bucket_with(GET_DENIED), reason=Reason.STATEMENT)
+
 
 class ListTests(DecisionCase):
     """Access control lists."""
