@@ -155,6 +155,7 @@ class SourceTests(AccessCase):
         """A copy with tags needs the right to read them; without them it does not."""
         await self.allow({"Action": "s3:GetObject"})
         await self.refused(AccessDenied, BOB, "CopyObject", bucket="bobs")
+        await self.refused(AccessDenied, BOB, "CopyObject", bucket="bobs", tagging_directive="COPY")
         await self.call(BOB, "CopyObject", bucket="bobs", tagging_directive="REPLACE")
         await self.call(BOB, "UploadPartCopy", **self.part)
         await self.allow({"Action": ["s3:GetObject", "s3:GetObjectTagging"]})

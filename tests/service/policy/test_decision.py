@@ -210,6 +210,9 @@ class PolicyTests(DecisionCase):
         )  # fmt: skip
         self.assert_may(request(ADA, context={"s3:prefix": "a", "s3:delimiter": "b"}), bucket)
         self.assert_may_not(request(ADA, context={"s3:prefix": "b", "s3:delimiter": "a"}), bucket)
+        either = bucket_with(*(statement(Condition={"StringEquals": {"s3:prefix": prefix}}) for prefix in "ab"))
+        for prefix, may in (("a", True), ("b", True), ("c", False)):
+            self.assertIs(decide(request(ADA, context={"s3:prefix": prefix}), either).allowed, may)
 
     def test_resources(self) -> None:
         """A statement is about the resources that it names, or about all but those."""
