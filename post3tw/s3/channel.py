@@ -322,10 +322,12 @@ class S3Channel(http.HTTPChannel):
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Take the producer of a reply's body."""
+        self._departure.streams = True
         self._outgoing.register(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """That producer is done."""
+        self._departure.streams = False
         self._outgoing.unregister()
 
     def write(self, data: bytes) -> None:

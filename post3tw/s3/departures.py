@@ -9,7 +9,8 @@ one. What was written in a turn is sent at its end.
 
 A large piece is sent at once, from where it lies. The transport would join what is left of it with what comes next,
 which copies it, each time the socket took a part. Here the rest waits as it is, and whoever produces is paused until
-the socket had room for it: one piece a turn, so a fast client does not keep the others waiting.
+the socket had room for it: one piece a turn, so a fast client does not keep the others waiting. A reply in one piece,
+which the socket took whole, is over then and there.
 """
 
 from __future__ import annotations
@@ -62,9 +63,12 @@ class Departure:
     Args:
         transport: of the connection. One that is no plain socket (TLS, a proxy's protocol) always takes the long way.
         departures: of all connections.
+
+    Attributes:
+        streams: somebody produces what is written, piece by piece.
     """
 
-    __slots__ = ("_departures", "_direct", "_held", "_rest", "_transport")
+    __slots__ = ("_departures", "_direct", "_held", "_rest", "_transport", "streams")
 
     def __init__(self, transport: Any, departures: Departures) -> None:
         self._transport = transport
@@ -72,6 +76,7 @@ class Departure:
         self._direct = isinstance(transport, FileDescriptor)
         self._held = b""
         self._rest: memoryview | None = None
+        self.streams = False
 
     def write(self, data: Piece) -> None:
         """Send bytes at the end of the turn, or, many, at once."""
@@ -110,8 +115,7 @@ class Departure:
         rest, self._rest = self._rest, None
         if rest is None:
             return True
-        self._send(rest)
-        return False
+        return not self._send(rest)
 
     def end(self) -> None:
         """Hand over what has not left: the connection is about to be closed, which the transport does when all of that
@@ -126,8 +130,9 @@ class Departure:
         memory."""
         self._held, self._rest = b"", None
 
-    def _send(self, data: Piece) -> None:
-        """Send a large piece, behind what is held. The producer goes on in the next turn, at the earliest."""
+    def _send(self, data: Piece) -> bool:
+        """Send a large piece, behind what is held. Whether anything that follows waits until the socket has room: a
+        producer goes on in the next turn, at the earliest."""
         self.leave()
         transport = self._transport
         if self._direct and transport.connected:
@@ -135,10 +140,13 @@ class Departure:
             if isinstance(sent, int):
                 if sent < len(data):
                     self._rest = memoryview(data)[sent:]
+                elif not self.streams:
+                    return False  # a reply in one piece, like a page of a listing: nothing follows
                 self._wait_for_room()
-                return
+                return True
             self._direct = False  # an error, which the transport meets again in its own way
         transport.write(bytes(data))
+        return True
 
     def _wait_for_room(self) -> None:
         """Pause whoever produces, until the transport, which has nothing queued, finds that the socket has room."""

@@ -140,12 +140,19 @@ class LargePieceTests(SynchronousTestCase):
 
     def test_sent_at_once(self) -> None:
         """A large piece is sent at once, behind what is held, and what follows waits until there is room."""
+        self.departure.streams = True
         self.departure.write(b"head")
         self.departure.write(LARGE)
         self.assertTrue(self.socket.sent == b"head" + LARGE)
         self.assertEqual(self.events, ["pause"])
         self.socket.doWrite()
         self.assertEqual((self.events, self.complete), (["pause", "resume"], True))
+
+    def test_whole(self) -> None:
+        """A large reply in one piece that the socket took whole waits for nothing."""
+        self.departure.write(LARGE)
+        self.assertTrue(self.socket.sent == LARGE)
+        self.assertEqual(self.events, [])
 
     def test_slices(self) -> None:
         """A slice of an answer to somebody slow counts as large: it waits as it is, and no other is asked for."""
@@ -164,7 +171,8 @@ class LargePieceTests(SynchronousTestCase):
         self.assertTrue(self.departure.go_on())
 
     def test_sent_bit_by_bit(self) -> None:
-        """What the socket did not take is sent when it has room, and only then more is asked for."""
+        """What the socket did not take is sent when it has room, and only after that more is asked for."""
+        self.departure.streams = True
         self.socket.room = 40_000
         self.departure.write(LARGE)
         complete: list[bool] = []
@@ -174,6 +182,15 @@ class LargePieceTests(SynchronousTestCase):
         self.assertEqual(complete, [False, False, True])
         self.assertTrue(self.socket.sent == LARGE)
         self.assertEqual(self.socket.queued, b"")
+
+    def test_whole_bit_by_bit(self) -> None:
+        """When the last of a reply in one piece has gone, nothing has to wait any more."""
+        self.socket.room = 60_000
+        self.departure.write(LARGE)
+        self.assertEqual(self.events, ["pause"])
+        self.socket.doWrite()
+        self.assertEqual((self.events, self.complete), (["pause", "resume"], True))
+        self.assertTrue(self.socket.sent == LARGE)
 
     def test_more_than_was_asked_for(self) -> None:
         """Who writes on although there was no room has it queued, in order."""
