@@ -25,6 +25,7 @@ from attrs import define, field
 from twisted.internet import task
 from twisted.internet.defer import ensureDeferred, gatherResults
 
+from benchmarks.places import existing
 from post3tw.model.bucket import Bucket
 from post3tw.model.checksum import Checksum, ChecksumAlgorithm
 from post3tw.model.conditions import WriteConditions
@@ -133,7 +134,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks index", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("directory", nargs="?", help="where to make the index; default: a temporary directory")
+    parser.add_argument(
+        "directory", type=existing, nargs="?", help="where to make the index; default: a temporary directory"
+    )
     parser.add_argument("--backend", choices=("fs", "postgres"), default="fs")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0)

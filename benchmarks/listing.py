@@ -22,6 +22,7 @@ from typing import Any
 
 from twisted.internet import task
 
+from benchmarks.places import existing
 from benchmarks.scene import PREFIXES
 from post3tw.api import types
 from post3tw.model.bucket import Bucket
@@ -151,5 +152,5 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--pages", type=int, default=50)
-    parser.add_argument("directory", nargs="?")
+    parser.add_argument("directory", type=existing, nargs="?")
     task.react(run, [parser.parse_args(arguments)])

@@ -27,6 +27,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from benchmarks.exchange import Endpoint
+from benchmarks.places import existing
 from benchmarks.signing import Account
 from post3tw.server.collector import calm_collector
 from post3tw.server.server import Server
@@ -172,7 +173,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("directory", nargs="?")
+    parser.add_argument("directory", type=existing, nargs="?")
     options = parser.parse_args(arguments)
 
     async def run(reactor: Any) -> None:

@@ -32,6 +32,7 @@ from benchmarks.cells import Cell, Setting, catalogue, settings_of
 from benchmarks.generators import LoadFailed
 from benchmarks.measuring import Processes
 from benchmarks.pictures import picture
+from benchmarks.places import existing
 from benchmarks.report import block, text
 from benchmarks.results import Results, Row
 from benchmarks.runs import Runner
@@ -148,7 +149,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--large", type=int, default=1_000_000, help="keys of the larger one; 0 for none")
     what.add_argument("--quick", action="store_true", help="one short round over http with 32 clients, no large bucket")
     how = parser.add_argument_group("how")
-    how.add_argument("--directory", help="where our server has its data; default: a temporary directory")
+    how.add_argument("--directory", type=existing, help="where our server has its data; default: a temporary directory")
     how.add_argument("--server-option", action="append", default=[], metavar="--X=Y", help="for our server; repeatable")
     how.add_argument("--stock", help="a name of buckets; those of an earlier table are used again")
     how.add_argument("--processes", type=int, default=0, help="of the load; default: half of the cores")
@@ -199,6 +200,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.list:
         print(*(f"{cell.name:24}{cell.title}" for cell in catalogue(stock).values()), sep="\n")
         return
+    for pattern in options.cells:
+        if not any(fnmatch(name, pattern) for name in catalogue(stock)):
+            raise SystemExit(f"--cells: no cell is called {pattern}; --list shows them")
     # Whoever ends it, by SIGTERM too or from a script, whose background processes ignore SIGINT, is shown the rounds so
     # far, and our server ends with it.
     for number in (signal.SIGINT, signal.SIGTERM):

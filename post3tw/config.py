@@ -17,6 +17,7 @@ from attrs import field, frozen
 from post3tw.model.errors import InvalidBucketName
 from post3tw.model.quantities import parse_duration, parse_size
 from post3tw.service.bucket_names import check_bucket_name
+from post3tw.storage.crew import MOST_WORKERS
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -53,9 +54,12 @@ def _workers(value: str | int) -> int:
     if value in ("auto", 0):
         return 0
     try:
-        return _count(value)
+        number = _count(value)
     except ValueError:
-        raise ValueError(f"{value!r} is neither auto nor a whole number from 1 up") from None
+        number = 0
+    if not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"{value!r} is neither auto nor a whole number from 1 to {MOST_WORKERS}")
+    return number
 
 
 def _rate(value: str | int) -> int:

@@ -18,6 +18,9 @@ VERBS = {
 }
 """What `post3` can do. Each verb is a module with `main(arguments) -> int`."""
 
+INTERRUPTED = 128 + 2
+"""Exit status after Ctrl-C, as shells have it (128 and the number of SIGINT)."""
+
 
 def usage() -> str:
     """What `post3 --help` prints."""
@@ -41,5 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in VERBS:
         print(f"post3: no verb is called {words[0]!r}; there are: {', '.join(VERBS)}", file=sys.stderr)
         return 1
-    status: int = import_module(f"post3tw.cli.{words[0]}").main(words[1:])
+    try:
+        status: int = import_module(f"post3tw.cli.{words[0]}").main(words[1:])
+    except KeyboardInterrupt:  # before the verb was ready to say what that means for it
+        print(f"post3 {words[0]}: interrupted", file=sys.stderr)
+        status = INTERRUPTED
     return status

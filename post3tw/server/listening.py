@@ -108,7 +108,8 @@ def parse_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
         return _endpoint_of(reactor, description)
     except Exception as error:
         # Whatever a parser raises, among it TypeError for a wrong keyword and OpenSSL's own errors, means this.
-        raise CannotListen(f"{description}: {_reason(error)}") from None
+        hint = f"; a port alone is tcp:{description}" if description.isdecimal() else ""
+        raise CannotListen(f"{description}: {_reason(error)}{hint}") from None
 
 
 def _endpoint_of(reactor: Any, description: str) -> IStreamServerEndpoint:

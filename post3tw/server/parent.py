@@ -127,9 +127,10 @@ class Parent(MultiService):
         super().privilegedStartService()
         try:
             for listener in self.parts.all_listeners:
+                option = "--admin" if listener is self.parts.admin else "--listen"
                 listener.bind()
         except CannotListen as error:
-            raise self._refused(f"cannot listen on {error}") from None
+            raise self._refused(f"cannot listen: {option} {error}") from None
 
     def startService(self) -> None:
         """Take possession of the store, then begin to start the workers. What goes wrong at once is raised as

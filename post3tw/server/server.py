@@ -159,9 +159,10 @@ class Server(MultiService):
         super().privilegedStartService()
         try:
             for listener in self.parts.all_listeners:
+                option = "--admin" if listener is self.parts.admin else "--listen"
                 listener.bind()
         except CannotListen as error:
-            raise self._refused(f"cannot listen on {error}") from None
+            raise self._refused(f"cannot listen: {option} {error}") from None
 
     def startService(self) -> None:
         """Begin to start; what goes wrong at once is raised as ServerFailed, what goes wrong later ends the process."""

@@ -32,8 +32,7 @@ def count_workers(config: Config, backend: Any, reactor: Any) -> int:
         backend: an IBackend.
         reactor: the one that is installed.
     """
-    wanted = config.workers or default_workers()
-    count = min(wanted, MOST_WORKERS)
+    count = config.workers or min(default_workers(), MOST_WORKERS)
     if count < 2:
         return 1
     reasons = [f"--listen {text} cannot be shared" for text in config.listen if not can_be_shared(text)]

@@ -9,7 +9,7 @@ from io import StringIO
 from twisted.logger import ILogObserver, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw import __version__
+from post3tw import __version__, cli
 from post3tw.cli import VERBS, main
 from post3tw.cli.serve import person_log
 
@@ -27,6 +27,15 @@ class CommandTests(SynchronousTestCase):
     def test_version(self) -> None:
         """--version says it."""
         self.assertEqual(self.run_command("--version"), (0, f"post3tw {__version__}\n", ""))
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C while a verb is still being imported ends it with one line."""
+
+        def interrupted(name: str) -> object:
+            raise KeyboardInterrupt
+
+        self.patch(cli, "import_module", interrupted)
+        self.assertEqual(self.run_command("fsck"), (130, "", "post3 fsck: interrupted\n"))
 
     def test_help(self) -> None:
         """--help lists the verbs; without any argument it is an error."""

@@ -93,3 +93,9 @@ class NoFileTests(BackupCase):
             healed = run(self, "fsck", str(self.path), "--repair", "--from", str(self.backup_path))
             self.assertIn("1 finding, 1 put right, 0 left", healed)
             blob.unlink()
+
+    def test_no_such_snapshot(self) -> None:
+        """Who asks for a snapshot that is not there is told how to list those that are."""
+        self.backup()
+        said = self.restore("--snapshot", "nope", status=2)
+        self.assertIn(f"has no snapshot nope; `post3 restore {self.backup_path} --list` lists them", said)

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.config import read_config
+from post3tw.config import ConfigError, read_config
 from post3tw.server import sizing
 from post3tw.server.sizing import MEMORY_OF_WORKER, count_workers, default_workers
 from post3tw.storage.crew import MOST_WORKERS
@@ -76,7 +76,11 @@ class CountWorkersTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         """There are no more than fit into what they share."""
-        self.assertEqual(self.count(workers=10**6), MOST_WORKERS)
+        self.patch(sizing, "default_workers", lambda: 10**6)
+        self.assertEqual(self.count(workers="auto"), MOST_WORKERS)
+        self.assertEqual(self.count(workers=MOST_WORKERS), MOST_WORKERS)
+        text = str(self.assertRaises(ConfigError, self.count, workers=MOST_WORKERS + 1))
+        self.assertIn(f"neither auto nor a whole number from 1 to {MOST_WORKERS}", text)
         self.assertEqual(self.said, [])
 
     def test_one_process(self) -> None:

@@ -136,6 +136,10 @@ class Backup:
         try:
             with open(open_regular(self.snapshot(name, MANIFEST)), encoding="utf-8") as file:
                 manifest = Manifest(**json.load(file))
+        except FileNotFoundError:
+            raise StoreRefused(
+                f"{self.path} has no snapshot {name}; `post3 restore {self.path} --list` lists them"
+            ) from None
         except (OSError, ValueError, TypeError) as error:
             raise StoreRefused(f"{self.path} has no snapshot {name} that can be read: {error}") from error
         if manifest.format != _FORMAT:

@@ -76,7 +76,7 @@ async def make_backup(data_dir: str, backup: Backup, progress: Progress, now: Ca
     require_outside(backup.path, data_dir)
     place = DataDirectory(data_dir, Files(), NoThreads())
     if not os.path.exists(place.index):
-        raise StoreRefused(f"there is no index {place.index}")
+        raise StoreRefused(f"{place.path} is no data directory: there is no index in it")
     store = _store_id(place.index)
     with backup.written(store), copying(data_dir):
         taken = now()

@@ -124,7 +124,7 @@ def opened_directory(path: str, changing: bool = False) -> Iterator[Directory]:
     """
     place = DataDirectory(path, Files(), NoThreads())
     if not os.path.exists(place.index):
-        raise StoreRefused(f"there is no index {place.index}")
+        raise StoreRefused(f"{place.path} is no data directory: there is no index in it")
     ours = True
     try:
         place.possess()
