@@ -237,12 +237,12 @@ class RefusalTests(TestCase):
         server = await start_server(self, "--data-dir", str(self.data))
         taken = f"tcp:{server.url.rpartition(':')[2]}:interface=127.0.0.1"
         other = Path(self.mktemp()).absolute()
-        for options in (
-            ("--listen", taken, "--admin", "none"),
-            ("--listen", "tcp:0:interface=127.0.0.1", "--admin", taken),
+        for options, named in (
+            (("--listen", taken, "--admin", "none"), f"--listen {taken}"),
+            (("--listen", "tcp:0:interface=127.0.0.1", "--admin", taken), f"--admin {taken}"),
         ):
             process = await refused(self, "--data-dir", str(other), *options)
-            self.assert_one_line(process, f"{options[-2 if options[-1] == taken else 0]} {taken}", "Address already in use")
+            self.assert_one_line(process, named, "Address already in use")
             self.assertFalse(other.exists())
 
     async def test_no_index(self) -> None:
@@ -276,7 +276,7 @@ class RefusalTests(TestCase):
         process = spawn(self, (*twistd, "post3", "--data-dir", str(directory / "d"), "--listen", taken), KEYS)
         process.up.addErrback(lambda failure: None)
         self.assertEqual(await process.ended, 1)
-        self.assertIn(f"cannot listen: --listen {taken}: Address already in use", process.err)
+        self.assertIn(f"cannot listen: --listen {taken}", process.err)
         self.assertFalse((directory / "pid").exists())
 
 
