@@ -236,6 +236,9 @@ class PaymentTests(AccessCase):
         await self.call(BOB, "CreateBucket", bucket="bobs")
         await self.refused(AccessDenied, BOB, "CopyObject", bucket="bobs")
         await self.call(BOB, "CopyObject", bucket="bobs", request_payer="requester")
+        await self.allow({"Action": "s3:GetObject"}, {"Effect": "Deny", "Action": "s3:PutObjectAcl"})
+        for identity in (ADA, ADMIN):  # who are not let in unasked where a statement denies
+            await self.call(identity, "GetObject")
 
 
 class NewBucketsTests(AccessCase):
