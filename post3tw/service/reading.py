@@ -203,7 +203,12 @@ class PieceSource:
         self._share.reserve(given)
 
         async def read() -> bytes | None:
-            return await anext(self._frames, None)
+            try:
+                # Not anext(frames, None): CPython 3.11 takes a tuple, which something it waits for answers with,
+                # for several arguments.
+                return await anext(self._frames)
+            except StopAsyncIteration:
+                return None
 
         return Deferred.fromCoroutine(read())
 
