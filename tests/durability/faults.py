@@ -190,6 +190,7 @@ class Victim:
         self._keep_versions()
         before = {name: _untagged(value) for name, value in self.person.holds.items()}
         self.person.asked.clear()
+        said = len(self.server.output)
         self.control.arm(fault)
         problem = ""
         try:
@@ -209,7 +210,7 @@ class Victim:
         if fault.action == KILL:
             self._start_again(what)
         elif not problem and _must_fail(fault, call, path):
-            self._wrong(f"{what}: answered with success")
+            self._wrong(f"{what}: answered with success; {self.server.output[said:][-4000:]}")
         self._check(what, before, done=not problem)
         return True
 
