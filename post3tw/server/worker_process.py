@@ -18,10 +18,6 @@ from post3tw.server.orders import ORDERS, REPORTS, Lines, Message, Order, encode
 
 MODULE = "post3tw.worker"
 
-MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(32 << 20), "MALLOC_MMAP_THRESHOLD_": str(8 << 20)}
-"""What the malloc of glibc does with freed memory. By itself it gives back to the system what is above 2 MiB at the
-end of the heap, and so a body of 1 MiB that comes in has each of its pages made anew: a seventh of what it costs."""
-
 
 class WorkerProcess(ProcessProtocol):
     """One process.
@@ -54,7 +50,7 @@ class WorkerProcess(ProcessProtocol):
 
     def spawn(self, reactor: Any, descriptors: Mapping[int, int]) -> None:
         """Start it. `descriptors` says which one of ours it gets as which number."""
-        environ = {**MEMORY, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         arguments = (sys.executable, "-m", MODULE, str(self.number))
         reactor.spawnProcess(
             self,
