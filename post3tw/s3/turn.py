@@ -67,12 +67,14 @@ class Turn:
     def _end(self) -> None:
         self._ending = self.departures.called_for = True
         waiting, self._waiting = self._waiting, []
-        for start in range(0, len(waiting), AT_ONCE):
-            self._go(waiting[start : start + AT_ONCE])
-        self.departures.leave()
-        self._ending = False
-        if self._waiting:  # those whose clients had sent them in advance
-            self._put_off(self._end)  # type: ignore[misc]
+        try:
+            for start in range(0, len(waiting), AT_ONCE):
+                self._go(waiting[start : start + AT_ONCE])
+            self.departures.leave()
+        finally:
+            self._ending = False
+            if self._waiting:  # those whose clients had sent them in advance
+                self._put_off(self._end)  # type: ignore[misc]
 
     def _go(self, servings: list[Serving]) -> None:
         while servings:

@@ -63,6 +63,8 @@ class TurnTests(SynchronousTestCase):
         for name in "abc":
             self.serve(self.steps(name))
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.advance(0)
+        self.assertEqual(self.log, ["a0", "b0", "c0"])
 
     def test_waiting_for_something_else(self) -> None:
         """Who waits for a Deferred leaves the others, and joins those of the turn in which its result comes."""
