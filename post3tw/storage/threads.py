@@ -15,9 +15,11 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
+
+from post3tw.model.errors import SlowDown
 
 T = TypeVar("T")
 
@@ -36,7 +38,8 @@ class IThreads(Interface):
     def run(function: Callable[..., T], *arguments: Any) -> Deferred[T]:
         """Call `function` elsewhere; fires with what it returns or raises.
 
-        Cancelling the Deferred lets go of the result only: a function that runs cannot be interrupted.
+        Cancelling the Deferred lets go of the result only: a function that runs cannot be interrupted. It fails with
+        SlowDown, and `function` is not called, where the system has no thread for it.
         """
 
 
@@ -76,16 +79,20 @@ class Threads:
         """Call `function` in one of the threads. Nothing happens any more once they have stopped."""
         answer: Deferred[T] = Deferred()
         if self._state != "stopped":
+            if self._state == "started" and len(self._threads) < min(self._begun + 1, self.size):
+                try:
+                    self._add_thread()
+                except RuntimeError:  # there are too many in the system: those that we have do the work
+                    if not self._threads:
+                        return fail(SlowDown())
             self._begun += 1
             self._work.put((answer, function, arguments))
-            if self._state == "started" and len(self._threads) < min(self._begun, self.size):
-                self._add_thread()
         return answer
 
     def _add_thread(self) -> None:
         thread = Thread(target=self._serve, name=f"{self.name}-{len(self._threads)}")
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _serve(self) -> None:
         """What each thread does."""

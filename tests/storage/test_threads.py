@@ -8,6 +8,8 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
+from post3tw.model.errors import SlowDown
+from post3tw.storage import threads as threads_module
 from post3tw.storage.threads import IThreads, NoThreads, Threads
 
 
@@ -42,6 +44,29 @@ class ThreadsTests(TestCase):
         for threads in (self.pool(1), NoThreads()):
             with self.assertRaises(ZeroDivisionError):
                 await threads.run(divmod, 1, 0)
+
+    async def test_no_more_threads(self) -> None:
+        """Where the system has no thread for a pool, those that it has do the work, and later ones join them; with
+        none, who asks is told to come again."""
+        threads, refused = self.pool(2), [True]
+
+        class Scarce(threading.Thread):
+            def start(self) -> None:
+                if refused[0]:
+                    raise RuntimeError("can't start new thread")
+                super().start()
+
+        self.patch(threads_module, "Thread", Scarce)
+        with self.assertRaises(SlowDown):
+            await threads.run(threading.get_ident)
+        refused[0] = False
+        first = await threads.run(threading.get_ident)
+        refused[0] = True
+        both = await gatherResults([threads.run(threading.get_ident) for _ in range(2)])
+        self.assertEqual(both, [first, first])
+        refused[0] = False
+        meeting = threading.Barrier(2, timeout=10)
+        await gatherResults([threads.run(meeting.wait) for _ in range(2)])
 
     async def test_side_by_side(self) -> None:
         """As many functions as there are threads run at the same time."""
