@@ -238,17 +238,19 @@ class FileWriter:
         with self._lock:
             file = self._take()
             known = places.prepare(directory)
+            syncs = places.syncs(directory)
             if store.durable and store.named_last:
                 file.sync()
+            before = syncs.moment()
             store.files.rename(self._temporary, self._path)
-            named = places.syncs(directory).moment()
+            named = syncs.moment()
             if store.durable and not store.named_last:
                 file.sync()
             if self._forgotten:
                 file.forget(0)
             file.close()
             if store.durable:
-                places.syncs(directory).keep(named)
+                syncs.keep(named, before)
             if not known:
                 places.keep_directory(directory)
 

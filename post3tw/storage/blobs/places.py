@@ -4,7 +4,8 @@ Theory of operation. A blob lies in `blobs/<ab>/<id>`, where `ab` is the fourth 
 in milliseconds, of which that byte counts spans of 65 seconds, so what is written at about the same time lies in one
 directory, and a minute later in the next of 256: they fill evenly, and one sync of a directory makes many names
 durable. A sync promises what was done before it began. So whoever has renamed a file notes how many syncs of the
-directory have begun by then, and needs the next one, or any after that, whoever asked for it.
+directory have begun by then, and needs the next one, or any after that, whoever asked for it. One that failed since
+before he renamed it may have been the one that lost the name, whatever the next one says.
 
 A directory appears when a blob first needs it, and its own name is synced then, as at the first use in each process:
 one that exists was perhaps made just before a power cut.
@@ -45,19 +46,24 @@ class SharedSyncs:
     _failed: int = field(default=0, init=False)
 
     def moment(self) -> int:
-        """Now: how many syncs have begun. To be taken after the change that is to be durable."""
+        """Now: how many syncs have begun, each that failed counted twice."""
         return self._begun
 
-    def keep(self, moment: int) -> None:
+    def keep(self, moment: int, since: int | None = None) -> None:
         """Return when a sync that began after `moment` is done: somebody else's, or one made here.
+
+        Args:
+            moment: after the change that is to be durable.
+            since: before it, `moment` when not given. No sync may have failed since.
 
         Raises:
             StorageFailed, InsufficientStorage: it failed.
         """
+        since = moment if since is None else since
         with self._turn:
-            while self._failed <= moment and self._done <= moment and self._busy:
+            while self._failed <= since and self._done <= moment and self._busy:
                 self._turn.wait()
-            if self._failed > moment:
+            if self._failed > since:
                 raise StorageFailed(path=self.directory, reason="a sync has failed")
             if self._done > moment:
                 return
@@ -72,7 +78,8 @@ class SharedSyncs:
             with self._turn:
                 self._busy = False
                 if failed:
-                    self._failed = number
+                    self._begun += 1  # whoever has come by now may have had his change in it
+                    self._failed = self._begun
                 else:
                     self._done = number
                 self._turn.notify_all()

@@ -107,6 +107,25 @@ class SharedSyncsTests(TestCase):
         with self.assertRaises(StorageFailed):
             self.syncs.keep(late)
 
+    def test_failure_between(self) -> None:
+        """It fails those as well who had changed something before it was over, and come when it is: the next one would
+        succeed without having written that."""
+        self.files.failing.add(0)
+        for event in self.files.go[1:]:
+            event.set()
+        before = self.syncs.moment()
+        first = self.under_way()
+        during = self.syncs.moment()
+        self.files.go[0].set()
+        first.join(10)
+        after = self.syncs.moment()
+        for moment, since in ((after, before), (after, during), (during, None)):
+            with self.assertRaises(StorageFailed):
+                self.syncs.keep(moment, since)
+        self.assertEqual(self.files.count, 1)
+        self.syncs.keep(after, after)
+        self.assertEqual(self.files.count, 2)
+
 
 class OldStoreTests(TestCase):
     """Blobs where earlier releases put them."""
