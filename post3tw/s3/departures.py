@@ -16,10 +16,11 @@ which the socket took whole, is over then and there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 SMALL = 65536
 """Bytes. As many are a large piece."""
@@ -37,6 +38,8 @@ class Departures:
         called_for: somebody is going to call `leave` when the turn is over.
     """
 
+    log: ClassVar[Logger] = Logger()
+
     __slots__ = ("_waiting", "called_for")
 
     def __init__(self) -> None:
@@ -50,11 +53,14 @@ class Departures:
         self._waiting.append(departure)
 
     def leave(self) -> None:
-        """Send all."""
+        """Send all. An error of one connection is logged, and keeps no other reply from leaving."""
         self.called_for = False
         waiting, self._waiting = self._waiting, []
         for departure in waiting:
-            departure.leave()
+            try:
+                departure.leave()
+            except Exception:
+                self.log.failure("A reply could not be sent.")
 
 
 class Departure:

@@ -10,7 +10,7 @@ the next request finds nothing where it needs it. Each stage alone, done again a
 So where many clients ask at the same time, their requests go together: what a turn of the reactor has brought waits
 until the turn is over, then all are authenticated, then all are decided, then all are looked up, and so on. A stage
 ends where the request awaits `STEP`; there, `Serving` has the next request go on. With 32 connections this takes a
-third off a GET. A request that comes alone goes through all its stages at once, and pays some tenths of a microsecond.
+third off a GET. A request that comes alone goes through all its stages at once, and pays some microseconds.
 
 `AT_ONCE` go together at most: of more the data would not fit either, and the first would wait for the last.
 What waits for something else, a commit or bytes, leaves the others, and joins those of the turn in which that comes.

@@ -111,6 +111,27 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(self.log, ["b0", "b1"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_a_reply_that_cannot_leave(self) -> None:
+        """An error there is logged; the others of the turn leave, and later turns are served as ever."""
+
+        class Departing:
+            def __init__(self, denominator: int) -> None:
+                self.denominator = denominator
+
+            def leave(_) -> None:
+                self.log.append(f"leaves {1 // _.denominator}")
+
+        async def replying(denominator: int) -> None:
+            self.turn.departures.join(cast(Any, Departing(denominator)), self.clock)
+
+        for denominator in (0, 1):
+            self.serve(replying(denominator))
+        self.clock.advance(0)
+        self.serve(self.steps("b"))
+        self.clock.advance(0)
+        self.assertEqual(self.log, ["leaves 1", "b0"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_a_client_that_goes(self) -> None:
         """Whatever is waited for is cancelled, which the coroutine learns."""
         late: Deferred[str] = Deferred()
