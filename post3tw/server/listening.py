@@ -13,6 +13,7 @@ open keep what they have.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 from attrs import define, field
@@ -159,6 +160,14 @@ def _reason(error: BaseException | None) -> str:
     return f"not an endpoint ({text})" if isinstance(error, TypeError | IndexError) else text
 
 
+def _keep_little_unsent(listening: socket.socket) -> None:
+    """Bound what the system keeps for each connection of a port; they inherit it. Not every system can."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        with suppress(OSError):  # the constant is Python's; a kernel may know nothing of it
+            listening.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
+
+
 class IListener(Protocol):
     """What a server does with an endpoint."""
 
@@ -208,9 +217,7 @@ class Listener:
         if "backlog=" not in self.description and isinstance(self.port, tcp.Port):
             self.port.socket.listen(_BACKLOG)
         if isinstance(self.port, tcp.Port) and self.port.addressFamily != socket.AF_UNIX:
-            self.port.socket.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT
-            )  # its connections inherit it
+            _keep_little_unsent(self.port.socket)
 
     def open_gate(self) -> None:
         """Begin to accept."""

@@ -168,6 +168,13 @@ class ListenerTests(TestCase):
         self.addCleanup(accepted.close)
         self.assertEqual(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT), 1 << 20)
 
+    async def test_unsent_as_it_likes(self) -> None:
+        """A system that cannot be told so keeps what it likes."""
+        self.patch(socket, "TCP_NOTSENT_LOWAT", 0xFFFF)  # no kernel has this one
+        self.listener("tcp:0:interface=127.0.0.1").bind()
+        del socket.TCP_NOTSENT_LOWAT
+        self.listener("tcp:0:interface=127.0.0.1").bind()
+
     async def test_backlog(self) -> None:
         """An endpoint's own backlog is left alone; closing twice does nothing."""
         listener = self.listener("tcp:0:interface=127.0.0.1:backlog=1")
