@@ -154,6 +154,8 @@ class Statement:
 
 MAX_KEPT: Final = 1024
 """Pairs of caller and action for which a policy remembers its statements."""
+MAX_BEGINNINGS: Final = 8192
+"""Beginnings by which it remembers them, of all pairs together: a policy may have nearly a thousand."""
 
 
 @define(eq=False)
@@ -168,10 +170,14 @@ class Candidates:
     _by_beginning: dict[str, tuple[Statement, ...]] = field(factory=dict, init=False)
     _lengths: tuple[int, ...] = field(init=False)
     """Of the beginnings."""
+    size: int = field(default=0, init=False)
+    """How many beginnings the statements have, each with its own."""
 
     def __attrs_post_init__(self) -> None:
         for statement in self.statements:
-            for beginning in dict.fromkeys(statement.beginnings):
+            beginnings = dict.fromkeys(statement.beginnings)
+            self.size += len(beginnings)
+            for beginning in beginnings:
                 self._by_beginning[beginning] = (*self._by_beginning.get(beginning, ()), statement)
         self._lengths = tuple(sorted({len(beginning) for beginning in self._by_beginning}))
 
@@ -201,6 +207,8 @@ class Policy:
     _candidates: dict[tuple[str, str | None, str], tuple[Candidates, Candidates]] = field(
         factory=dict, init=False, repr=False, eq=False
     )
+    _shared: dict[tuple[int, ...], Candidates] = field(factory=dict, init=False, repr=False, eq=False)
+    """Those of the same statements, by their identities: many callers and actions have them in common."""
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "denies", any(s.effect is Effect.DENY for s in self.statements))
@@ -216,10 +224,24 @@ class Policy:
         if found is None:
             having = [s for s in self.statements if action in s.actions and s.includes(identity)]
             found = (
-                Candidates(tuple(s for s in having if s.effect is Effect.DENY)),
-                Candidates(tuple(s for s in having if s.effect is Effect.ALLOW)),
+                self._of(tuple(s for s in having if s.effect is Effect.DENY)),
+                self._of(tuple(s for s in having if s.effect is Effect.ALLOW)),
             )
             if len(self._candidates) >= MAX_KEPT:
-                self._candidates.clear()
+                self._forget()
             self._candidates[action, user_id, tenant] = found
         return found
+
+    def _of(self, statements: tuple[Statement, ...]) -> Candidates:
+        numbers = tuple(map(id, statements))
+        found = self._shared.get(numbers)
+        if found is None:
+            found = Candidates(statements)
+            if found.size + sum(other.size for other in self._shared.values()) > MAX_BEGINNINGS:
+                self._forget()
+            self._shared[numbers] = found
+        return found
+
+    def _forget(self) -> None:
+        self._candidates.clear()
+        self._shared.clear()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from post3tw.service.policy.statement import Candidates, Statement, resource_arn
-from tests.service.policy.documents import BUCKET, bucket_policy, statement
+from post3tw.service.policy.statement import MAX_BEGINNINGS, Candidates, Policy, Statement, resource_arn
+from tests.service.policy.documents import ADA, BUCKET, bucket_policy, statement
 
 ENDS = ("", "/*", "/a", "/a*", "/ab*", "/ab/*", "/?b*", "/*b", "/${aws:username}/*", "*", "/é*")
 KEYS = st.text("ab/é*?", max_size=4)
@@ -19,6 +19,10 @@ ARNS = [f"arn:aws:s3:{account}{BUCKET}{end}" for account in ("::", ":lab:") for 
 
 def _values(key: str) -> tuple[str, ...]:
     return ("ab",)
+
+
+def _having(policy: Policy, action: str) -> list[Statement]:
+    return [statement for statement in policy.statements if action in statement.actions]
 
 
 def _policies() -> st.SearchStrategy[tuple[Statement, ...]]:
@@ -51,6 +55,21 @@ class CandidatesTests(SynchronousTestCase):
             covers = one.covers(resource, tenant, _values)
             self.assertTrue(one.number in begun or not covers, one)
             self.assertTrue(covers or not (one.unconditional and one.number in begun), one)
+
+    def test_remembered(self) -> None:
+        """A policy remembers what it has for callers and actions once for all who have the same, and, whatever they
+        have, little more than itself."""
+        arns = [f"arn:aws:s3:::{BUCKET}/{number}*" for number in range(400)]
+        same = bucket_policy(statement(Action="s3:*", Resource=arns))
+        actions = sorted(same.statements[0].actions)[:100]
+        self.assertEqual(len({id(same.about(action, who)[1]) for action in actions for who in (None, ADA)}), 1)
+        own = [statement(Action=action) for action in actions[:50]]
+        different = bucket_policy(statement(Action="s3:*", Resource=arns), *own)
+        for action in actions:
+            denying, allowing = different.about(action, ADA)
+            self.assertEqual([*denying.statements, *allowing.statements], _having(different, action))
+            kept = {id(one): one for pair in different._candidates.values() for one in pair}
+            self.assertLess(sum(one.size for one in kept.values()), 2 * MAX_BEGINNINGS)
 
     def test_unconditional(self) -> None:
         """Nothing depends on more than a beginning where that is all that a statement asks for."""
