@@ -31,7 +31,11 @@ _LOOPBACK = "interface=127.0.0.1"
 _served = re.compile(r"  S3 +(\S+)").match
 _administered = re.compile(r"  Admin +(\S+?)/health/live").match
 _up = re.compile(r"  Root key +").match
-_TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+_TWISTD = (
+    "import signal, sys; from twisted.scripts.twistd import run;"
+    " signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # which nohup has children ignore
+    " sys.argv[0] = 'twistd'; run()"
+)
 
 
 class ServerNotRunning(Exception):
