@@ -13,6 +13,7 @@ open keep what they have.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
@@ -185,6 +186,20 @@ class IListener(Protocol):
 
     def url(self) -> str:
         """Where clients on this machine reach it."""
+
+
+def bind_all(listeners: Sequence[IListener], admin: IListener | None) -> None:
+    """Have all ports of a server.
+
+    Raises:
+        CannotListen: one cannot be had; the text names the option that asks for it.
+    """
+    for option, listener in (*(("--listen", each) for each in listeners), ("--admin", admin)):
+        try:
+            if listener is not None:
+                listener.bind()
+        except CannotListen as error:
+            raise CannotListen(f"cannot listen: {option} {error}") from None
 
 
 @define

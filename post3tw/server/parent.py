@@ -39,7 +39,7 @@ from post3tw.server.banner import Banner
 from post3tw.server.collector import calm_collector
 from post3tw.server.descriptors import raise_descriptor_limit
 from post3tw.server.ending import ServerFailed, end_process, is_terminal, say
-from post3tw.server.listening import CannotListen, Listener
+from post3tw.server.listening import CannotListen, Listener, bind_all
 from post3tw.server.orders import LISTENERS, LOCK, PAGE, Order
 from post3tw.server.server import REFUSALS, Readiness, root_key_of
 from post3tw.server.signals import Signals
@@ -126,11 +126,9 @@ class Parent(MultiService):
         """Take the ports. Raises ServerFailed when one cannot be had."""
         super().privilegedStartService()
         try:
-            for listener in self.parts.all_listeners:
-                option = "--admin" if listener is self.parts.admin else "--listen"
-                listener.bind()
+            bind_all(self.parts.listeners, self.parts.admin)
         except CannotListen as error:
-            raise self._refused(f"cannot listen: {option} {error}") from None
+            raise self._refused(str(error)) from None
 
     def startService(self) -> None:
         """Take possession of the store, then begin to start the workers. What goes wrong at once is raised as

@@ -33,7 +33,7 @@ from post3tw.server.buckets import has_buckets, make_buckets
 from post3tw.server.collector import calm_collector
 from post3tw.server.descriptors import raise_descriptor_limit
 from post3tw.server.ending import ServerFailed, end_process, is_terminal, say
-from post3tw.server.listening import CannotListen, IListener, Listener
+from post3tw.server.listening import CannotListen, IListener, Listener, bind_all
 from post3tw.server.signals import Signals
 from post3tw.service.identities import Identities, IdentitiesRefused, root_credential
 from post3tw.service.interfaces import IAuthorizedS3Service
@@ -158,11 +158,9 @@ class Server(MultiService):
         """Take the ports. Raises ServerFailed when one cannot be had."""
         super().privilegedStartService()
         try:
-            for listener in self.parts.all_listeners:
-                option = "--admin" if listener is self.parts.admin else "--listen"
-                listener.bind()
+            bind_all(self.parts.listeners, self.parts.admin)
         except CannotListen as error:
-            raise self._refused(f"cannot listen: {option} {error}") from None
+            raise self._refused(str(error)) from None
 
     def startService(self) -> None:
         """Begin to start; what goes wrong at once is raised as ServerFailed, what goes wrong later ends the process."""

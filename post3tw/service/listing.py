@@ -25,6 +25,7 @@ from post3tw.service.paging import (
     name_of_token,
     page_limit,
     shown_names,
+    shown_prefixes,
     token_of_name,
 )
 from post3tw.service.store import Store
@@ -149,9 +150,7 @@ class _Found:
 
     def common_prefixes(self, encode: Callable[[str], str]) -> Sequence[types.CommonPrefix]:
         """The common prefixes as answers show them."""
-        if not self.prefixes:
-            return []
-        return Table(types.CommonPrefix, {"prefix": shown_names(JOINT.join(self.prefixes), encode)})
+        return shown_prefixes(self.prefixes, encode)
 
 
 async def _find(store: Store, bucket_id: int, names: Names, position: Position, limit: int, *, owned: bool) -> _Found:

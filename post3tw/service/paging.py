@@ -81,6 +81,11 @@ def shown_names(joined: bytes, encode: Callable[[str], str]) -> list[str]:
     return joined.replace(JOINT, b"\0").decode().split("\0")
 
 
+def shown_prefixes(names: Sequence[bytes], encode: Callable[[str], str]) -> Sequence[types.CommonPrefix]:
+    """Common prefixes as answers show them; `encode` is of `name_encoder`."""
+    return Table(types.CommonPrefix, {"prefix": shown_names(JOINT.join(names), encode)}) if names else []
+
+
 def token_of_name(name: bytes) -> str:
     """The continuation token of a page that ends with `name`."""
     return urlsafe_b64encode(_TOKEN_FORM + name).decode()
@@ -113,8 +118,7 @@ class Page:
 
     def common_prefixes(self, encode: Callable[[str], str]) -> Sequence[types.CommonPrefix]:
         """The common prefixes, as answers show them."""
-        names = self.groups()
-        return Table(types.CommonPrefix, {"prefix": shown_names(JOINT.join(names), encode)}) if names else []
+        return shown_prefixes(self.groups(), encode)
 
     def groups(self) -> list[bytes]:
         """The names of the common prefixes."""

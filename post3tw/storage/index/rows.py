@@ -366,3 +366,9 @@ def part_values(owner: bytes, part: Part) -> tuple[object, ...]:
         part.placement.blob,
         part.placement.coding,
     )
+
+
+def joined_row(row: Row | None) -> tuple[bytes, str]:
+    """What a database answers for `ITransaction.joined`: one row, of nothing where there is nothing to join."""
+    keys, entries = row or (None, None)
+    return keys or b"", entries or ""

@@ -12,7 +12,8 @@ from psycopg import RawCursor
 from zope.interface import implementer
 
 from post3tw.model.errors import CorruptedData
-from post3tw.storage.index.postgresql.statements import joined_row, joining, statement_of
+from post3tw.storage.index.postgresql.statements import joining, statement_of
+from post3tw.storage.index.rows import joined_row
 from post3tw.storage.index.sqlite.inspection import at_once
 from post3tw.storage.interfaces import IBlobInventory, IBlobReader, ITransaction, StoreRefused, Transaction
 from post3tw.storage.postgresql.dsn import Dsn, conninfo

@@ -19,7 +19,8 @@ from attrs import define, field
 from zope.interface import implementer
 
 from post3tw.storage.index.postgresql.pipeline import Answer
-from post3tw.storage.index.postgresql.statements import Request, joined_row, joining, request
+from post3tw.storage.index.postgresql.statements import Request, joining, request
+from post3tw.storage.index.rows import joined_row
 from post3tw.storage.interfaces import ITransaction
 
 

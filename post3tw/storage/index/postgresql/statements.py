@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import count
-from typing import Any
 
 from attrs import define, field, frozen
 
@@ -119,12 +118,6 @@ def request(sql: str, parameters: Iterable[object] = ()) -> Request:
 def joining(sql: str) -> str:
     """The statement for `ITransaction.joined`."""
     return rf"SELECT string_agg(key, '\xff'), string_agg(entry, '|') FROM ({sql}) AS shown"
-
-
-def joined_row(row: tuple[Any, ...] | None) -> tuple[bytes, str]:
-    """What `joining` answered."""
-    keys, entries = row or (None, None)
-    return keys or b"", entries or ""
 
 
 def integers(numbers: Iterable[int]) -> str:

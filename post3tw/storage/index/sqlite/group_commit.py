@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from post3tw.model.errors import InsufficientStorage
 from post3tw.storage.index.job import Job
+from post3tw.storage.index.rows import joined_row
 from post3tw.storage.index.sqlite.checkpoints import Checkpoints
 from post3tw.storage.index.sqlite.failures import IndexFailed, foreign_await, translated
 from post3tw.storage.index.sqlite.snapshot import Snapshot, joining
@@ -76,8 +77,7 @@ class WriteTransaction:
         """See ITransaction."""
         if self._seconds() > self.deadline:
             await _PAUSE
-        keys, entries = self._execute(joining(sql), parameters).fetchone()
-        return keys or b"", entries or ""
+        return joined_row(self._execute(joining(sql), parameters).fetchone())
 
     async def run(self, sql: str, *parameters: Any) -> int:
         """Run a statement; the number of rows it changed."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from zope.interface import implementer
 
+from post3tw.storage.index.rows import joined_row
 from post3tw.storage.interfaces import ITransaction
 
 
@@ -54,8 +55,7 @@ class ReadTransaction:
 
     async def joined(self, sql: str, *parameters: Any) -> tuple[bytes, str]:
         """See ITransaction."""
-        keys, entries = self._execute(joining(sql), parameters).fetchone()
-        return keys or b"", entries or ""
+        return joined_row(self._execute(joining(sql), parameters).fetchone())
 
     async def run(self, sql: str, *parameters: Any) -> int:
         """SQLite refuses: the connection only reads."""

@@ -18,7 +18,8 @@ from zope.interface import implementer
 from post3tw.model.version import Placement
 from post3tw.storage.index.postgresql.index import WALKS
 from post3tw.storage.index.postgresql.pipeline import PLANS_KEPT, pipeline_on
-from post3tw.storage.index.postgresql.statements import joined_row, joining, request, statement_of
+from post3tw.storage.index.postgresql.statements import joining, request, statement_of
+from post3tw.storage.index.rows import joined_row
 from post3tw.storage.index.transactions.blobs import condemn
 from post3tw.storage.index.transactions.buckets import delete_bucket, find_bucket, list_buckets
 from post3tw.storage.index.transactions.listing import (
